@@ -1,0 +1,102 @@
+# Candid's chores. A fresh machine needs Python 3.11 or newer and make; `make serve` does the rest.
+#
+# Everything is installed into .venv from the lock, with hashes. A stamp file in .venv says what is in
+# place, so the second time costs nothing.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# Any interpreter can be named: make serve PYTHON=/opt/python3.13/bin/python3
+PYTHON ?=
+SERVE ?=
+PYTEST ?=
+BENCH ?=
+IMAGE ?= candid
+VARIANT ?= cpu
+
+.PHONY: help serve test clients lint format typecheck bench lock image clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+serve: $(VENV)/.installed ## install what is missing, then answer on http://127.0.0.1:8000 (SERVE="--port 9000")
+	$(BIN)/candid serve $(SERVE)
+
+test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image")
+	$(BIN)/python -m pytest $(PYTEST)
+
+# Their requirements are older than ours, so they get an environment of their own; the tests skip without it.
+CLIENTS := tests/app/compat/clients
+
+clients: $(VENV)/.created ## the other programs' clients that the compatibility tests ask with
+	$(BIN)/python -m venv $(CLIENTS)/.venv
+	$(CLIENTS)/.venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes \
+	  --requirement $(CLIENTS)/requirements.txt
+	@if command -v npm >/dev/null; then npm ci --silent --prefix $(CLIENTS); \
+	else echo "npm is not here: the JavaScript client's tests will be skipped."; fi
+
+lint: $(VENV)/.installed-dev ## ruff, without changing a file
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev ## ruff, changing files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(VENV)/.installed-dev ## mypy --strict
+	$(BIN)/mypy --strict app models
+
+bench: $(VENV)/.installed-dev ## the README's speed figures, peers beside Candid (BENCH="--rounds 1")
+	$(BIN)/python -m bench.peers.run $(BENCH)
+
+# --universal: one file for every platform and every Python that is supported. No index address goes into
+# the files: who installs from them uses their own index, and the hashes hold whichever it is.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml
+
+lock: $(VENV)/.created ## write requirements*.txt anew (LOCKFLAGS="--upgrade-package torch")
+	$(PIP) --quiet uv==0.13.9
+	$(LOCK) $(LOCKFLAGS) --extra dev --extra training --extra postgres --output-file requirements-dev.txt
+	$(LOCK) $(LOCKFLAGS) --extra postgres --constraint requirements-dev.txt --output-file requirements.txt
+
+image: ## the container image (VARIANT=cuda for NVIDIA GPUs)
+	docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE):$(VARIANT) .
+
+clean: ## remove what the other targets made, .venv included
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+
+# The first of these that runs and is new enough; asked for its version rather than believed by its name.
+$(VENV)/.created:
+	@for python in $(PYTHONS); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Candid needs Python 3.11 or newer. Tried: $(PYTHONS); python3 is $$(python3 --version 2>&1)." >&2; \
+	  echo "Install one, or name it: make serve PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Could not make $(VENV). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements.txt pyproject.toml
+	@echo "Installing Candid into $(VENV): the first time takes some minutes, mostly torch."
+	$(PIP) --require-hashes --requirement requirements.txt
+	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The development lock contains the other one, so both stamps are set.
+$(VENV)/.installed-dev: $(VENV)/.created requirements-dev.txt pyproject.toml
+	@echo "Installing Candid and its development tools into $(VENV): the first time takes some minutes."
+	$(PIP) --require-hashes --requirement requirements-dev.txt
+	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.installed

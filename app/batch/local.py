@@ -1,0 +1,86 @@
+"""A model in this process as the one who answers, in the words of the service. Is handed a loaded one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from app.answers import Answers, Special
+from app.batch.run import Pending
+from app.database import Database
+from app.settings import Settings
+from app.shown import digits, shown, told_of
+from models.errors import EncoderFailed, ImageRejected
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier, EmbeddedImage
+
+NO_DEADLINE = float("inf")
+Way = tuple[Callable[[Any], dict[str, Any]], dict[str, Any], Sequence[str]]
+"""From a vector to its answer; what is told once for all pictures; warnings."""
+
+
+class Local:
+    """One loaded model and one question."""
+
+    def __init__(self, classifier: Classifier, make: Callable[[Classifier], Way]) -> None:
+        self._classifier = classifier
+        self._way, told, self.warnings = make(classifier)
+        self.told = {"model": classifier.info.name, **told}
+
+    def ask(self, data: bytes) -> Pending:
+        """Begin with one picture; what is returned waits for its answer, or its own `error`."""
+        future = self._classifier.embed_image(data)
+        return lambda: self._answer(future)
+
+    def close(self) -> None:
+        self._classifier.close()
+
+    def _answer(self, future: Future[EmbeddedImage]) -> dict[str, Any]:
+        try:
+            embedded = future.result()
+        except ImageRejected as error:
+            return {"error": {"code": error.code, "message": error.message, "reason": error.reason}}
+        except EncoderFailed as error:
+            if not self._classifier.ready():
+                raise
+            return {"error": {"code": error.code, "message": error.message}}  # this picture's own fault
+        return {"width": embedded.width, "height": embedded.height, **self._way(embedded.vector)}
+
+
+def plain(labels: Sequence[str], templates: Sequence[str], top_k: int | None) -> Callable[[Classifier], Way]:
+    """Labels and nothing else."""
+
+    def way(classifier: Classifier) -> Way:
+        matrix = classifier.label_matrix(labels, templates=templates).result()
+
+        def answer(vector: Any) -> dict[str, Any]:
+            ranking = [
+                {
+                    "label": ranked.label,
+                    "similarity": round(ranked.similarity, 6),
+                    "probability": digits(ranked.probability),
+                }
+                for ranked in classifier.rank(vector, matrix, top_k=top_k)
+            ]
+            return {"ranking": ranking}
+
+        return answer, {}, matrix.warnings
+
+    return way
+
+
+def special(asked: Special, top_k: int | None, settings: Settings) -> Callable[[Classifier], Way]:
+    """What goes beyond plain labels, by the same code as the service's."""
+
+    def way(classifier: Classifier) -> Way:
+        db = Database(settings.database_url)
+        try:
+            prepared = asyncio.run(Answers(db).prepare(classifier, asked, NO_DEADLINE))
+        finally:
+            db.close()
+        return lambda vector: shown(prepared, top_k, vector), told_of(prepared), prepared.warnings
+
+    return way

@@ -1,0 +1,28 @@
+"""What the subcommands share: options that mean the same everywhere, settings, and how a command fails."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, fp16 or bf16.")]
+
+
+def settings_of(**options: Any) -> Settings:
+    """The environment's settings with what the command line says on top."""
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        problems = "\n".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise failed(problems) from error
+
+
+def failed(message: str) -> typer.Exit:
+    """Say what is wrong on standard error; the exit code of a usage error."""
+    typer.echo(f"candid: {message}", err=True)
+    return typer.Exit(2)

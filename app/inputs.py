@@ -1,0 +1,279 @@
+"""The three ways in which pictures come (form, JSON, raw body with a query) to one frozen request.
+
+All three are checked with the same pydantic model, so a field means the same whichever way it came. Knows no
+model: what a template or a label may say is the CLIP wing's matter.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from fastapi import Request
+from numpy.typing import NDArray
+
+from app.answers import Special
+from app.errors import UnsupportedMediaType
+from app.label_set_schemas import CalibrationBody, LabelSetBody, label_set_of
+from app.parsing import decode_base64, media_type, offload, offload_many, parse_json, read_form, validate
+from app.schemas import ClassifyBody, EmbedImagesBody, PictureData, PicturesBody
+from app.settings import Settings
+from models.errors import ImageRejected, InvalidRequest
+from models.label_set import PATH, check
+
+B = TypeVar("B", bound=PicturesBody)
+
+REPEATABLE: Final = frozenset({"labels", "template"})
+MAX_NAME_CHARS: Final = 200
+SPECIAL: Final = ("domain", "mode", "threshold", "reject", "reject_threshold")
+"""Fields of ClassifyBody that a label set has too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as it was sent, or why it could not even be read."""
+
+    name: str | None
+    data: bytes | ImageRejected
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """What is asked: rank these labels for these pictures, or for these vectors."""
+
+    pictures: tuple[Picture, ...]
+    embeddings: tuple[Any, ...]
+    labels: tuple[str, ...]
+    templates: tuple[str, ...]
+    top_k: int | None
+    model: str | None
+    special: Special | None = None  # when more is asked for than plain labels
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """What is asked: the vectors of these pictures."""
+
+    pictures: tuple[Picture, ...]
+    encoding_format: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRequest:
+    """What is asked: a temperature for these pictures, or for these vectors, with these right labels."""
+
+    pictures: tuple[Picture, ...]
+    embeddings: tuple[Any, ...]
+    labels: tuple[str, ...]
+    model: str | None
+
+
+async def read_classify(request: Request, settings: Settings) -> ClassifyRequest:
+    """The body of `/v1/classify`, whichever way it came."""
+    body, pictures = await _read(request, settings, ClassifyBody)
+    if bool(pictures) == bool(body.embeddings):
+        raise InvalidRequest("send at least one picture as images, or else embeddings", field="images")
+    at_most(settings.max_images, body.embeddings, "embeddings", "max_images")
+    at_most(settings.max_labels, body.labels, "labels", "max_labels")
+    names = [label if isinstance(label, str) else str(label.get("label", "")) for label in body.labels]
+    no_longer_than(settings.max_label_chars, names, "labels", "max_label_chars")
+    return ClassifyRequest(
+        pictures,
+        tuple(body.embeddings),
+        tuple(names),
+        tuple(body.template),
+        body.top_k,
+        body.model,
+        await offload_many(len(names), special_of, body),
+    )
+
+
+async def read_images(request: Request, settings: Settings) -> EmbedRequest:
+    """The body of `/v1/embeddings/images`, whichever way it came."""
+    body, pictures = await _read(request, settings, EmbedImagesBody)
+    if not pictures:
+        raise InvalidRequest("send at least one picture as images", field="images")
+    return EmbedRequest(pictures, body.encoding_format, body.model)
+
+
+def special_of(body: ClassifyBody) -> Special | None:
+    """What is asked for beyond plain labels; None when nothing is."""
+    given = {name for name in SPECIAL if getattr(body, name) is not None}
+    if body.label_set is not None:
+        if body.labels:
+            raise InvalidRequest("send labels or label_set, not both", field="labels")
+        changes = {name: getattr(body, name) for name in given}
+        if body.template:
+            changes["templates"] = tuple(body.template)
+        return Special(name=body.label_set, changes=changes, calibrated=body.calibrated)
+    if "labels" not in body.model_fields_set:
+        raise InvalidRequest("labels is required, or the name of a label_set", field="labels")
+    plain = all(isinstance(label, str) and PATH not in label for label in body.labels)
+    if plain and not given and body.calibrated is None:
+        return None
+    counts = Counter(json.dumps(label, sort_keys=True) for label in body.labels)
+    distinct = [json.loads(label) for label in counts]
+    fields = {"labels": distinct, "template": body.template, **{name: getattr(body, name) for name in given}}
+    label_set = label_set_of(validate(LabelSetBody, fields))
+    check(label_set)
+    repeated = [
+        label.name for label, count in zip(label_set.labels, counts.values(), strict=True) if count > 1
+    ]
+    warnings = tuple(
+        f"label {name[:80]!r} is given more than once; it is ranked once" for name in repeated[:20]
+    )
+    return Special(label_set=label_set, calibrated=body.calibrated, warnings=warnings)
+
+
+async def read_pictures(request: Request, settings: Settings) -> tuple[tuple[Picture, ...], str | None]:
+    """A body of pictures and nothing else, whichever way it came; and the model's name, if one is given."""
+    body, pictures = await _read(request, settings, PicturesBody)
+    if not pictures:
+        raise InvalidRequest("send at least one picture as images", field="images")
+    return pictures, body.model
+
+
+async def read_calibration(request: Request, settings: Settings) -> CalibrationRequest:
+    """The body of `/v1/label-sets/{name}/calibration`: a form or JSON."""
+    body, pictures = await _read(request, settings, CalibrationBody)
+    at_most(settings.max_examples, body.embeddings, "embeddings", "max_examples")
+    if bool(pictures) == bool(body.embeddings):
+        raise InvalidRequest("send pictures as images, or else embeddings", field="images")
+    count = len(pictures) or len(body.embeddings)
+    if len(body.labels) != count:
+        raise InvalidRequest(f"{len(body.labels)} labels for {count} pictures: send one each", field="labels")
+    return CalibrationRequest(pictures, tuple(body.embeddings), tuple(body.labels), body.model)
+
+
+async def _read(request: Request, settings: Settings, model: type[B]) -> tuple[B, tuple[Picture, ...]]:
+    kind = media_type(request)
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        fields = _fields(_grouped(request.query_params.multi_items()))
+        if "images" in fields:
+            raise InvalidRequest(
+                "the picture is the body itself; leave images out of the query", field="images"
+            )
+        return validate(model, fields), (Picture(None, await request.body()),)
+    if request.query_params:
+        name = next(iter(request.query_params))
+        raise InvalidRequest(
+            f"{name[:80]} belongs in the body; only a raw picture has a query", field=name[:80]
+        )
+    if kind == "multipart/form-data":
+        return await _read_form(request, settings, model)
+    if kind == "application/json":
+        raw = await request.body()
+        body = await offload(len(raw), parse_json, raw, model)
+        at_most(settings.max_images, body.images, "images", "max_images")
+        pictures = await offload(len(raw), _decoded, body.images, settings.max_image_bytes)
+        return body, pictures
+    raise UnsupportedMediaType(
+        "send multipart/form-data, application/json or the picture itself as image/…, "
+        f"not {kind[:80] or 'a body without a type'}"
+    )
+
+
+async def _read_form(request: Request, settings: Settings, model: type[B]) -> tuple[B, tuple[Picture, ...]]:
+    # One file more than allowed is read, so that the message can name our field and limit.
+    form = await read_form(request, max_files=settings.max_images + 1, max_fields=settings.max_labels + 200)
+    if "images" in form.texts:
+        raise InvalidRequest("images must be sent as files (curl: -F images=@cat.jpg)", field="images")
+    for name in form.files:
+        if name != "images":
+            raise InvalidRequest(
+                f"{name[:80]!r} is sent as a file; the files go under images", field=name[:80]
+            )
+    files = form.files.get("images", [])
+    at_most(settings.max_images, files, "images", "max_images")
+    # HTML forms send "" for a field that nobody filled in.
+    filled = {name: values for name, values in form.texts.items() if values != [""]}
+    body = await offload_many(sum(map(len, filled.values())), validate, model, _fields(filled))
+    return body, tuple(Picture(tidy(name), data) for name, data in files)
+
+
+def _decoded(images: Sequence[PictureData], max_bytes: int) -> tuple[Picture, ...]:
+    pictures = []
+    for index, image in enumerate(images):
+        data: bytes | ImageRejected
+        try:
+            data = decode_base64(image.data, max_bytes=max_bytes, what=f"images[{index}]")
+        except ImageRejected as error:
+            data = error
+        pictures.append(Picture(tidy(image.name), data))
+    return tuple(pictures)
+
+
+def _grouped(items: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for name, value in items:
+        texts.setdefault(name, []).append(value)
+    return texts
+
+
+def _fields(texts: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Text fields as JSON would have them: a repeated one is a list, a single one is left to its own rule."""
+    fields: dict[str, Any] = {}
+    for name, values in texts.items():
+        if len(values) > 1 and name not in REPEATABLE:
+            raise InvalidRequest(f"{name[:80]} is given {len(values)} times", field=name[:80])
+        fields[name] = values if len(values) > 1 else values[0]
+    return fields
+
+
+def at_most(limit: int, values: Sequence[Any], field: str, setting: str) -> None:
+    """Refuse a list that is longer than the setting allows."""
+    if len(values) > limit:
+        raise InvalidRequest(
+            f"{field} has {len(values)} entries; at most {limit} (limit: {setting})", field=field
+        )
+
+
+def no_longer_than(limit: int, texts: Iterable[str], field: str, setting: str) -> None:
+    """Refuse a text that is longer than the setting allows."""
+    for index, text in enumerate(texts):
+        if len(text) > limit:
+            message = f"{field}[{index}] has {len(text)} characters; at most {limit} (limit: {setting})"
+            raise InvalidRequest(message, field=f"{field}[{index}]")
+
+
+def tidy(name: str | None) -> str | None:
+    """A file's name that is safe to print: its last part, printable, of bounded length."""
+    if not name:
+        return None
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return "".join(char if char.isprintable() else "�" for char in last[:MAX_NAME_CHARS]) or None
+
+
+def vectors_of(embeddings: Sequence[Any], dim: int) -> list[NDArray[np.float32]]:
+    """Vectors (D,) from lists of numbers or base64 of little-endian float32, brought to unit norm."""
+    return [_vector(value, dim, f"embeddings[{index}]") for index, value in enumerate(embeddings)]
+
+
+def _vector(value: Any, dim: int, field: str) -> NDArray[np.float32]:
+    wanted = (
+        f"{field} must be {dim} finite numbers, or base64 of so many little-endian float32, and not all zero"
+    )
+    try:
+        if isinstance(value, str):
+            if len(value) != -(-dim * 4 // 3) * 4:
+                raise InvalidRequest(wanted, field=field)
+            vector = np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4").astype(np.float64)
+        elif isinstance(value, list) and all(type(number) in (int, float) for number in value):
+            vector = np.array(value, dtype=np.float64)
+        else:
+            raise InvalidRequest(wanted, field=field)
+    except (binascii.Error, ValueError, OverflowError):
+        raise InvalidRequest(wanted, field=field) from None
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(vector))
+    if vector.shape != (dim,) or not np.isfinite(norm) or norm == 0:
+        raise InvalidRequest(wanted, field=field)
+    unit: NDArray[np.float32] = (vector / norm).astype(np.float32)
+    return unit

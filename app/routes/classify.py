@@ -1,0 +1,154 @@
+"""POST /v1/classify: pictures and labels in, rankings out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
+
+from app import examples
+from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
+from app.errors import detail_of
+from app.inputs import ClassifyRequest, read_classify, vectors_of
+from app.parsing import offload_many
+from app.pictures import Outcome, embed_all
+from app.routes import streaming
+from app.schemas import Classification, ClassifyBody
+from app.shown import digits, shown, told_of
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+    from models.ranking import LabelMatrix
+
+router = APIRouter(tags=["Classify"])
+
+EXAMPLE: Final = {
+    "images": examples.PICTURES,
+    "labels": examples.LABELS,
+    "template": ["a photo of a {}."],
+    "top_k": 3,
+}
+
+
+@router.post(
+    "/v1/classify",
+    summary="Rank labels for pictures",
+    response_model=Classification,
+    responses=streaming.RESPONSES,
+    dependencies=[KeyDep, RoomDep],
+    openapi_extra=examples.three_ways(ClassifyBody, EXAMPLE),
+)
+async def classify(request: Request, service: ServiceDep) -> Response:
+    """Any labels, best first, each with its cosine similarity and its probability among the labels.
+
+    Send JSON, a form with files, or the picture itself as the body with the fields in the query:
+    `curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' '…/v1/classify?labels=cat&labels=dog'`.
+    Of several pictures, an unreadable one gets an `error` in place of its ranking.
+
+    A stored `label_set` stands in for `labels`. `mode=multi` gives each label a probability of its own,
+    `reject=true` says whether the picture fits none, and labels such as `animal > dog` are a tree.
+
+    `Accept: application/x-ndjson` gets one JSON line a picture, each as soon as it is ready.
+    """
+    started = time.perf_counter()
+    asked = await read_classify(request, service.settings)
+    if streaming.wanted(request):
+        classifier = service.classifier(asked.model)
+        build = partial(_way, service, classifier, asked)
+        return streaming.Lines(request, service, classifier, asked, build, started)
+    answer = await answer_to(request, service, asked)
+    answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 2)
+    size = sum(len(result.get("ranking", ())) for result in answer["results"])
+    return await offload_many(size, JSONResponse, answer)
+
+
+async def answer_to(request: Request, service: Service, asked: ClassifyRequest) -> dict[str, Any]:
+    """The answer as JSON will have it."""
+    classifier = service.classifier(asked.model)
+    vectors = vectors_of(asked.embeddings, classifier.info.embed_dim)
+    async with service.door.slot(request) as slot:
+        # Both start now: the encoder takes pictures and prompts in turn.
+        building = asyncio.create_task(_way(service, classifier, asked, slot.deadline))
+        try:
+            outcomes = await embed_all(classifier, asked.pictures, slot.deadline)
+            way = await building
+        finally:
+            building.cancel()
+            await asyncio.wait([building])  # so that no error goes unseen
+        size = way.labels * max(len(outcomes), len(vectors))
+        return await offload_many(size, _answer, classifier, asked, outcomes, vectors, way)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a picture's vector becomes its answer, and what is told once for all of them."""
+
+    labels: int
+    answer: Callable[[Any], dict[str, Any]]
+    told: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+async def _way(service: Service, classifier: Classifier, asked: ClassifyRequest, deadline: float) -> Way:
+    if asked.special is not None:
+        prepared = await service.answers.prepare(classifier, asked.special, deadline)
+        size = len(prepared.label_set.labels)
+        return Way(size, partial(shown, prepared, asked.top_k), told_of(prepared), prepared.warnings)
+    future = await offload_many(
+        len(asked.labels), classifier.label_matrix, asked.labels, templates=asked.templates, deadline=deadline
+    )
+    matrix = await asyncio.wrap_future(future)
+
+    def plain(vector: Any) -> dict[str, Any]:
+        return {"ranking": _ranking(classifier, vector, matrix, asked.top_k)}
+
+    return Way(len(matrix.labels), plain, {"calibrated": False}, matrix.warnings)
+
+
+def _answer(
+    classifier: Classifier,
+    asked: ClassifyRequest,
+    outcomes: Sequence[Outcome],
+    vectors: Sequence[NDArray[np.float32]],
+    way: Way,
+) -> dict[str, Any]:
+    results: list[dict[str, Any]] = []
+    slowest = {"decode": 0.0, "queue": 0.0, "encode": 0.0}
+    for picture, outcome in zip(asked.pictures, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            results.append({"name": picture.name, "error": detail_of(outcome)})
+            continue
+        for step in slowest:
+            slowest[step] = max(slowest[step], round(getattr(outcome, f"{step}_ms"), 2))
+        size = {"name": picture.name, "width": outcome.width, "height": outcome.height}
+        results.append(size | way.answer(outcome.vector))
+    for vector in vectors:
+        results.append({"name": None} | way.answer(vector))
+    return {
+        "model": classifier.info.name,
+        **way.told,
+        "results": results,
+        "warnings": list(way.warnings),
+        "timing_ms": slowest,
+    }
+
+
+def _ranking(
+    classifier: Classifier, vector: Any, matrix: LabelMatrix, top_k: int | None
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": ranked.label,
+            "similarity": round(ranked.similarity, 6),
+            "probability": digits(ranked.probability),
+        }
+        for ranked in classifier.rank(vector, matrix, top_k=top_k)
+    ]

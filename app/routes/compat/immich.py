@@ -1,0 +1,90 @@
+"""Immich's machine learning service, as its server asks for it: CLIP embeddings for smart search.
+
+    entries = {"clip": {"visual": {"modelName": "ViT-B-32__openai"}}} and the file image
+    entries = {"clip": {"textual": {"modelName": "ViT-B-32__openai"}}} and the field text
+    -> {"clip": "[0.1,…]", "imageHeight": 300, "imageWidth": 451}: a list as a string; sizes for images only
+
+Vectors of two models do not compare, so a model that is not loaded is an error, whichever is the default.
+"""
+
+from __future__ import annotations
+
+import json
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, ConfigDict
+
+from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
+from app.errors import BadBody, UnsupportedMediaType
+from app.items import Item, embed_items, embed_pictures, text_item
+from app.parsing import Form, media_type, parse_json, read_form
+from app.routes.compat.errors import router_with_errors_under
+from app.routes.embeddings import encoded
+from models.errors import InvalidRequest
+
+router = router_with_errors_under("detail")
+
+
+class Entry(BaseModel):
+    """One model and its options; the only option, `language`, is of no use to these models."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    modelName: str
+
+
+class Clip(BaseModel):
+    """One of the two towers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    visual: Entry | None = None
+    textual: Entry | None = None
+
+
+class Entries(BaseModel):
+    """What is asked. Faces and texts in pictures are other services' work: unknown tasks are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    clip: Clip
+
+
+@router.get("/ping")
+async def ping() -> PlainTextResponse:
+    """Immich asks for this every half minute and holds any 200 for healthy."""
+    return PlainTextResponse("pong")
+
+
+@router.post("/predict", dependencies=[KeyDep, RoomDep])
+async def predict(request: Request, service: ServiceDep) -> JSONResponse:
+    """The embedding of one picture or one text."""
+    if media_type(request) != "multipart/form-data":
+        raise UnsupportedMediaType("send multipart/form-data with entries, and image or text")
+    form = await read_form(request, max_files=1, max_fields=10)
+    clip = parse_json(form.texts.get("entries", [""])[0].encode(), Entries).clip
+    entry = clip.visual or clip.textual
+    if entry is None or (clip.visual and clip.textual):
+        raise InvalidRequest("entries.clip must be visual or textual, one of the two", field="entries")
+    item = _input(form, service, visual=clip.visual is not None)
+    classifier = service.classifier(entry.modelName.replace("__", "/", 1))
+    async with service.door.slot(request) as slot:
+        if item.is_text:
+            (vector,) = await embed_items(classifier, [item], slot.deadline)
+            return JSONResponse({"clip": _listed(encoded(vector, "float"))})
+        (picture,) = await embed_pictures(classifier, [item], slot.deadline)
+    size = {"imageHeight": picture.height, "imageWidth": picture.width}
+    return JSONResponse({"clip": _listed(encoded(picture.vector, "float")), **size})
+
+
+def _input(form: Form, service: Service, *, visual: bool) -> Item:
+    if visual and form.files.get("image"):
+        return Item("image", form.files["image"][0][1])
+    if not visual and form.texts.get("text"):
+        return text_item(form.texts["text"][0], "text", service.settings)
+    raise BadBody(f"the form has no {'file image' if visual else 'field text'} to embed")
+
+
+def _listed(vector: object) -> str:
+    return json.dumps(vector, separators=(",", ":"))

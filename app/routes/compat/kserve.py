@@ -1,0 +1,183 @@
+"""KServe's v2 protocol (Open Inference Protocol), as tritonclient and other inference clients speak it.
+
+    IMAGE            -> IMAGE_EMBEDDING [n, D]
+    TEXT             -> TEXT_EMBEDDING  [m, D]
+    IMAGE and LABELS -> SIMILARITY and PROBABILITY [n, number of labels]; IMAGE_EMBEDDING when asked for
+
+Pictures are files: as they are in the binary form, as base64 in JSON. `parameters.template` of a request is a
+prompt template for LABELS. Models have one version, "1".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from fastapi import Request, Response
+from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
+
+from app import __version__
+from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
+from app.items import Item, check_counts, embed_items, picture_item, text_item
+from app.parsing import offload, offload_many
+from app.routes import health
+from app.routes.compat.errors import router_with_errors_under
+from app.routes.compat.kserve_tensors import Asked, answer, read
+from app.routes.compat.labels import check_labels, label_matrix
+from app.settings import Settings
+from models.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+    from models.ranking import LabelMatrix
+
+router = router_with_errors_under("error")
+
+VERSION: Final = "1"
+INPUTS: Final = ("IMAGE", "TEXT", "LABELS")
+MODEL: Final = "/v2/models/{name:path}"
+AT_VERSION: Final = "/v2/models/{name:path}/versions/{version}"
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+@router.get("/v2")
+async def server() -> dict[str, Any]:
+    """Which server this is."""
+    return {"name": "candid", "version": __version__, "extensions": ["binary_tensor_data"]}
+
+
+@router.get("/v2/health/live")
+async def live() -> dict[str, bool]:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/v2/health/ready")
+async def ready(service: ServiceDep, response: Response) -> dict[str, bool]:
+    """Every model would answer and the service is not draining."""
+    return {"ready": (await health.readyz(service, response)).ready}
+
+
+# A model's name may hold slashes, so the more special paths come first: of two decorators, the lower one.
+@router.get(f"{MODEL}/ready", dependencies=[KeyDep])
+@router.get(f"{AT_VERSION}/ready", dependencies=[KeyDep])
+async def model_ready(
+    name: str, service: ServiceDep, response: Response, version: str = VERSION
+) -> dict[str, Any]:
+    """This model would answer and the service is not draining."""
+    _model(service, name, version)
+    readiness = await health.readyz(service, response)
+    is_ready = readiness.models[name] and not readiness.draining
+    response.status_code = 200 if is_ready else 503
+    return {"name": name, "ready": is_ready}
+
+
+@router.get(MODEL, dependencies=[KeyDep])
+@router.get(AT_VERSION, dependencies=[KeyDep])
+async def metadata(name: str, service: ServiceDep, version: str = VERSION) -> dict[str, Any]:
+    """The model's tensors."""
+    dim = _model(service, name, version).info.embed_dim
+    shapes = {"SIMILARITY": -1, "PROBABILITY": -1, "IMAGE_EMBEDDING": dim, "TEXT_EMBEDDING": dim}
+    return {
+        "name": name,
+        "versions": [VERSION],
+        "platform": "candid",
+        "inputs": [{"name": tensor, "datatype": "BYTES", "shape": [-1]} for tensor in INPUTS],
+        "outputs": [
+            {"name": tensor, "datatype": "FP32", "shape": [-1, size]} for tensor, size in shapes.items()
+        ],
+    }
+
+
+@router.post(f"{MODEL}/infer", dependencies=[KeyDep, RoomDep])
+@router.post(f"{AT_VERSION}/infer", dependencies=[KeyDep, RoomDep])
+async def infer(name: str, request: Request, service: ServiceDep, version: str = VERSION) -> Response:
+    """Embeddings of pictures and texts, or how well labels fit pictures."""
+    classifier, settings = _model(service, name, version), service.settings
+    asked = await read(request, INPUTS)
+    wanted = _wanted(asked)
+    items = await offload(len(await request.body()), _items, asked, settings)
+    labels = [_text(value, "inputs.LABELS") for value in asked.inputs.get("LABELS", ())]
+    if "LABELS" in asked.inputs:
+        check_labels(labels, "inputs.LABELS", settings)
+    template = asked.inference.parameters.get("template")
+    if not isinstance(template, str | None):
+        raise InvalidRequest("parameters.template must be a text", field="parameters.template")
+    async with service.door.slot(request) as slot:
+        matrix = await label_matrix(classifier, labels, template, slot.deadline) if labels else None
+        vectors = await embed_items(classifier, items, slot.deadline)
+        size = len(items) * max(8, len(labels))
+        outputs = await offload_many(size, _outputs, classifier, items, vectors, labels, matrix)
+    chosen = {output: outputs[output] for output in wanted}
+    return await offload_many(size, answer, asked, name, VERSION, chosen)
+
+
+def _model(service: Service, name: str, version: str) -> Classifier:
+    if version != VERSION:
+        raise HTTPException(404, f"models have one version, {VERSION!r}")
+    return service.classifier(name)
+
+
+def _wanted(asked: Asked) -> list[str]:
+    """The outputs to give: those that are asked for, or else what the inputs are for."""
+    given = asked.inputs.keys()
+    if not given or ("LABELS" in given and "IMAGE" not in given):
+        raise InvalidRequest("send IMAGE, TEXT, or IMAGE and LABELS", field="inputs")
+    ranking = ["SIMILARITY", "PROBABILITY"] if "LABELS" in given else []
+    embeddings = [f"{tensor}_EMBEDDING" for tensor in ("IMAGE", "TEXT") if tensor in given]
+    usual = ranking + [name for name in embeddings if not ranking or name == "TEXT_EMBEDDING"]
+    for output in asked.inference.outputs:
+        if output.name not in ranking + embeddings:
+            possible = ", ".join(ranking + embeddings)
+            raise InvalidRequest(
+                f"output {output.name[:80]!r}: these inputs have {possible}", field="outputs"
+            )
+        if output.parameters.keys() - {"binary_data"}:
+            raise InvalidRequest(
+                f"output {output.name}: of its parameters only binary_data is known", field="outputs"
+            )
+    return [output.name for output in asked.inference.outputs] or usual
+
+
+def _items(asked: Asked, settings: Settings) -> list[Item]:
+    items: list[Item] = []
+    for index, value in enumerate(asked.inputs.get("IMAGE", ())):
+        field = f"inputs.IMAGE[{index}]"
+        items.append(Item(field, value) if isinstance(value, bytes) else picture_item(value, field, settings))
+    for index, value in enumerate(asked.inputs.get("TEXT", ())):
+        field = f"inputs.TEXT[{index}]"
+        items.append(text_item(_text(value, field), field, settings))
+    if len({item.is_text for item in items}) < len(asked.inputs.keys() & {"IMAGE", "TEXT"}):
+        raise InvalidRequest("IMAGE and TEXT must have at least one element", field="inputs")
+    check_counts(items, "inputs", settings)
+    return items
+
+
+def _text(value: str | bytes, field: str) -> str:
+    try:
+        return value if isinstance(value, str) else value.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{field} must be UTF-8", field=field) from None
+
+
+def _outputs(
+    classifier: Classifier,
+    items: Sequence[Item],
+    vectors: Sequence[NDArray[np.float32]],
+    labels: Sequence[str],
+    matrix: LabelMatrix | None,
+) -> Mapping[str, NDArray[np.float32]]:
+    """Every output that these inputs have, by name."""
+    pictures = [vector for item, vector in zip(items, vectors, strict=True) if not item.is_text]
+    texts = [vector for item, vector in zip(items, vectors, strict=True) if item.is_text]
+    outputs: Outputs = {"IMAGE_EMBEDDING": np.array(pictures), "TEXT_EMBEDDING": np.array(texts)}
+    if matrix is not None:
+        # The ranking knows a repeated label once; a tensor has a column for each as it was sent.
+        rankings = [{ranked.label: ranked for ranked in classifier.rank(row, matrix)} for row in pictures]
+        for name, part in (("SIMILARITY", "similarity"), ("PROBABILITY", "probability")):
+            rows = [[getattr(ranking[label], part) for label in labels] for ranking in rankings]
+            outputs[name] = np.array(rows, dtype=np.float32)
+    return outputs

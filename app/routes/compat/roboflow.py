@@ -1,0 +1,148 @@
+"""Roboflow inference's CLIP routes, as `inference-sdk` asks for them.
+
+    /clip/embed_image {"image": {"type": "base64", "value": "…"} or several}  -> {"embeddings": [[…]], …}
+    /clip/embed_text  {"text": "…" or several}                                -> {"embeddings": [[…]], …}
+    /clip/compare     {"subject": …, "subject_type": "image", "prompt": …, "prompt_type": "text"}
+                                                                              -> {"similarity": [0.3, …], …}
+
+`similarity` is a cosine. A `clip_version_id` names one of OpenAI's models, which is used if it is loaded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
+from app.items import Item, check_counts, embed_items, picture_item, text_item
+from app.parsing import offload, offload_many, read_json
+from app.routes.compat.errors import router_with_errors_under
+from app.routes.embeddings import encoded
+from app.settings import Settings
+from models.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
+router = router_with_errors_under("message")
+
+Kind = Literal["image", "text"]
+
+
+class Asked(BaseModel):
+    """What all three take; the rest that the SDK sends (api_key, source, …) means nothing here."""
+
+    clip_version_id: str | None = None
+
+
+class EmbedImage(Asked):
+    """Pictures to embed."""
+
+    image: Any
+
+
+class EmbedText(Asked):
+    """Texts to embed."""
+
+    text: Any
+
+
+class Compare(Asked):
+    """One thing and others to compare it with."""
+
+    subject: Any
+    subject_type: Kind = "image"
+    prompt: Any
+    prompt_type: Kind = "text"
+
+
+@router.post("/clip/embed_image", dependencies=[KeyDep, RoomDep])
+async def embed_image(request: Request, service: ServiceDep) -> JSONResponse:
+    """Unit vectors of pictures."""
+    body = await read_json(request, EmbedImage)
+    return await _embed(request, service, body, body.image, "image", "image")
+
+
+@router.post("/clip/embed_text", dependencies=[KeyDep, RoomDep])
+async def embed_text(request: Request, service: ServiceDep) -> JSONResponse:
+    """Unit vectors of texts."""
+    body = await read_json(request, EmbedText)
+    return await _embed(request, service, body, body.text, "text", "text")
+
+
+@router.post("/clip/compare", dependencies=[KeyDep, RoomDep])
+async def compare(request: Request, service: ServiceDep) -> JSONResponse:
+    """Cosine similarities of the subject and each prompt, in the order or under the names of the prompts."""
+    started = time.perf_counter()
+    body, settings = await read_json(request, Compare), service.settings
+    names, prompts = _prompts(body)
+    size = len(await request.body())
+    subject = await offload(size, _items, [body.subject], body.subject_type, "subject", settings)
+    others = await offload(size, _items, prompts, body.prompt_type, "prompt", settings)
+    classifier = _classifier(service, body)
+    async with service.door.slot(request) as slot:
+        first, *rest = await embed_items(classifier, [*subject, *others], slot.deadline)
+    cosines = [round(cosine, 7) for cosine in (np.stack(rest) @ first).tolist()]
+    similarity = cosines if names is None else dict(zip(names, cosines, strict=True))
+    return JSONResponse({"similarity": similarity, **_frame(started)})
+
+
+async def _embed(
+    request: Request, service: Service, body: Asked, value: Any, kind: Kind, field: str
+) -> JSONResponse:
+    started = time.perf_counter()
+    values = value if isinstance(value, list) else [value]
+    items = await offload(len(await request.body()), _items, values, kind, field, service.settings)
+    classifier = _classifier(service, body)
+    async with service.door.slot(request) as slot:
+        vectors = await embed_items(classifier, items, slot.deadline)
+    answer = {"embeddings": await offload_many(len(items) * 8, _rows, vectors), **_frame(started)}
+    return await offload_many(len(items) * 8, JSONResponse, answer)
+
+
+def _items(values: Sequence[Any], kind: Kind, field: str, settings: Settings) -> list[Item]:
+    if not values or len(values) > max(settings.max_labels, settings.max_images):
+        raise InvalidRequest(f"{field} has {len(values)} entries; that is none or too many", field=field)
+    items = []
+    for index, value in enumerate(values):
+        place = f"{field}[{index}]" if len(values) > 1 else field
+        if kind == "text":
+            items.append(text_item(value, place, settings))
+        elif isinstance(value, dict) and value.get("type") == "base64":
+            items.append(picture_item(value.get("value"), f"{place}.value", settings))
+        else:  # a URL is not fetched, and "numpy" is a pickle
+            raise InvalidRequest(f'{place} must be {{"type": "base64", "value": "…"}}', field=place)
+    check_counts(items, field, settings)
+    return items
+
+
+def _prompts(body: Compare) -> tuple[list[str] | None, list[Any]]:
+    """The prompts and, when they came under names, their names."""
+    if isinstance(body.prompt, list):
+        return None, body.prompt
+    if isinstance(body.prompt, dict) and not (body.prompt_type == "image" and "type" in body.prompt):
+        return list(body.prompt), list(body.prompt.values())
+    return None, [body.prompt]
+
+
+def _classifier(service: Service, body: Asked) -> Classifier:
+    name = body.clip_version_id
+    if name is None or name in service.classifiers:
+        return service.classifier(name)
+    return service.classifier(f"{name.removesuffix('px')}/openai")  # "ViT-L-14-336px" is the only "px"
+
+
+def _rows(vectors: Sequence[NDArray[np.float32]]) -> list[list[float] | str]:
+    return [encoded(vector, "float") for vector in vectors]
+
+
+def _frame(started: float) -> dict[str, Any]:
+    """What the SDK looks up beside the answer: seconds, and a frame's number, which pictures have not."""
+    return {"time": round(time.perf_counter() - started, 6), "frame_id": None}

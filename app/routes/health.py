@@ -1,0 +1,47 @@
+"""GET /healthz, /readyz, /metrics: for those who run the service. They need no key and tell no secret."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from app import __version__
+from app.dependencies import ServiceDep
+from app.schemas import Health, Readiness
+
+router = APIRouter(tags=["Operate"])
+
+
+@router.get("/healthz", summary="Does the process live?")
+async def healthz() -> Health:
+    """200 as long as the process answers at all; a container is restarted when it does not."""
+    return Health(version=__version__)
+
+
+@router.get(
+    "/readyz",
+    summary="Should requests be sent here?",
+    responses={503: {"model": Readiness, "description": "Draining, or a model is not ready."}},
+)
+async def readyz(service: ServiceDep, response: Response) -> Readiness:
+    """200 when every model would answer and the service is not shutting down."""
+    checks = (asyncio.to_thread(classifier.ready) for classifier in service.classifiers.values())
+    models = dict(zip(service.classifiers, await asyncio.gather(*checks), strict=True))
+    draining = service.door.draining
+    ready = all(models.values()) and not draining
+    if not ready:
+        response.status_code = 503
+    return Readiness(ready=ready, draining=draining, models=models)
+
+
+@router.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
+)
+async def metrics(request: Request) -> Response:
+    """Labelled by the route's template, status and code; never by path, label text or key."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,147 @@
+// The pictures as they are shown: each in its frame, with its ranking or with what to do about it.
+
+import { make, need, say } from "./dom.js";
+import { createRanking } from "./ranking.js";
+import { isEdited } from "./state.js";
+
+/** @typedef {import("./state.js").Picture} Picture */
+/** @typedef {import("./state.js").State} State */
+
+/**
+ * @param {object} acts
+ * @param {(id: string) => void} acts.remove
+ * @param {(id: string) => void} acts.again
+ * @param {(picture: Picture, label: string) => Promise<string>} acts.addExample   gives what to say
+ * @param {(picture: Picture) => boolean} acts.isCurrent
+ */
+export function setUpCards(acts) {
+  const list = need("cards", HTMLUListElement);
+  /** @type {Map<string, ReturnType<typeof newCard>>} */
+  const cards = new Map();
+
+  /** @param {State} state */
+  return function draw(state) {
+    const { pictures } = state;
+    for (const [id, card] of cards) {
+      if (!pictures.some((picture) => picture.id === id)) {
+        card.root.remove();
+        cards.delete(id);
+      }
+    }
+    pictures.forEach((picture, index) => {
+      const card = cards.get(picture.id) ?? newCard(picture, acts);
+      if (!cards.has(picture.id)) list.append(card.root);
+      cards.set(picture.id, card);
+      card.draw(picture, state, index + 1);
+    });
+    list.hidden = pictures.length === 0;
+    list.classList.toggle("alone", pictures.length === 1);
+  };
+}
+
+/**
+ * @param {Picture} picture
+ * @param {Parameters<typeof setUpCards>[0]} acts
+ */
+function newCard(picture, acts) {
+  const image = make("img", {
+    src: picture.url, alt: `Preview of ${picture.name}`, draggable: "false", decoding: "async", loading: "lazy",
+  });
+  const number = make("b");
+  const size = make("span", { class: "size" });
+  const cross = make("button", { type: "button", class: "remove", "aria-label": `Remove ${picture.name}` }, "×");
+  const status = make("p", { class: "status" });
+  const again = make("button", { type: "button", class: "quiet" }, "Try again");
+  const verdict = make("p", { class: "verdict" });
+  const ranking = createRanking();
+  const example = newExample(picture, acts);
+  const root = make("li", { class: "card" },
+    make("figure", { class: "frame" }, make("div", { class: "pane" }, image), cross,
+      make("figcaption", {}, number, make("span", { class: "name" }, picture.name), size)),
+    make("div", { class: "answer" }, status, again, verdict, ranking.root, example.root));
+
+  image.addEventListener("error", () => root.classList.add("unseeable"));
+  cross.addEventListener("click", () => {
+    const next = root.nextElementSibling ?? root.previousElementSibling;
+    acts.remove(picture.id);
+    const target = next?.querySelector(".remove") ?? document.getElementById("choose");
+    if (target instanceof HTMLElement) target.focus(); // the focus must not fall off the page
+  });
+  again.addEventListener("click", () => acts.again(picture.id));
+
+  /** @type {unknown[]} */
+  let drawn = [];
+
+  /**
+   * @param {Picture} now
+   * @param {State} state
+   * @param {number} place
+   */
+  function draw(now, state, place) {
+    const current = acts.isCurrent(now);
+    const shows = [now, place, current, state.labels, state.offers, state.set, state.question];
+    if (shows.every((value, index) => value === drawn[index])) return; // another picture's news
+    drawn = shows;
+    root.dataset.status = now.status;
+    number.textContent = String(place);
+    size.textContent = now.width ? `${now.width} × ${now.height}` : "";
+    say(status, statusText(now, state));
+    status.classList.toggle("problem", now.status === "failed");
+    again.hidden = now.status !== "failed" || now.hopeless;
+    const ranks = now.ranking !== null && now.status !== "failed" && state.labels.length > 0;
+    ranking.root.hidden = !ranks;
+    if (ranks) ranking.draw(now.ranking ?? []);
+    root.setAttribute("aria-busy", String(ranks && !current));
+    const rejected = ranks && now.rejection?.rejected === true;
+    root.classList.toggle("rejected", rejected);
+    say(verdict, rejected ? "None of these: the picture fits no word much better than unrelated ones." : "");
+    example.draw(now, state);
+  }
+
+  return { root, draw };
+}
+
+/**
+ * @param {Picture} picture
+ * @param {State} state
+ */
+function statusText({ status, problem, ranking }, { labels, question }) {
+  if (status === "failed") return problem;
+  if (labels.length === 0) return "Type a word above, and this picture gets its ranking.";
+  if (status === "waiting" && ranking === null) return "Waiting for its turn…";
+  if (status === "sending" && ranking === null) return "Looking at the picture…";
+  if (ranking === null && question === "") return "Comparing it with your words…";
+  return "";
+}
+
+/**
+ * "Add this picture as an example of …", for services that offer it and label sets that are saved.
+ * @param {Picture} picture
+ * @param {Parameters<typeof setUpCards>[0]} acts
+ */
+function newExample(picture, acts) {
+  const choice = make("select", { "aria-label": `Word that ${picture.name} is an example of` });
+  const add = make("button", { type: "button", class: "quiet" }, "Add");
+  const said = make("span", { class: "hint", role: "status" });
+  const root = make("p", { class: "example" }, make("span", { class: "hint" }, "An example of"), choice, add, said);
+  let drawn = "";
+  add.addEventListener("click", async () => {
+    add.disabled = true;
+    said.textContent = await acts.addExample(picture, choice.value);
+    add.disabled = false;
+  });
+
+  /**
+   * @param {Picture} now
+   * @param {State} state
+   */
+  function draw(now, state) {
+    const { offers, set, labels } = state;
+    root.hidden = !(offers.examples && set && !isEdited(state) && now.status === "ready");
+    if (root.hidden || drawn === labels.join("\n")) return;
+    drawn = labels.join("\n");
+    choice.replaceChildren(...labels.map((label) => make("option", {}, label)));
+  }
+
+  return { root, draw };
+}

@@ -1,0 +1,81 @@
+// The ways in for pictures: dropped, pasted, chosen, photographed. Hands over files; refuses to know what becomes
+// of them.
+
+import { need, say } from "./dom.js";
+
+/** @param {(files: File[]) => void} take */
+export function setUpIntake(take) {
+  const problem = need("drop-problem", HTMLParagraphElement);
+  /** @param {Iterable<File>} files */
+  const accept = (files) => {
+    say(problem, "");
+    take([...files]);
+  };
+  chooseWith("choose", "files", accept);
+  chooseWith("photograph", "camera", accept);
+  pasteAnywhere(accept);
+  dropAnywhere(accept, (text) => say(problem, text));
+}
+
+/**
+ * @param {string} buttonId
+ * @param {string} inputId
+ * @param {(files: Iterable<File>) => void} accept
+ */
+function chooseWith(buttonId, inputId, accept) {
+  const input = need(inputId, HTMLInputElement);
+  need(buttonId, HTMLButtonElement).addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    accept(input.files ?? []);
+    input.value = ""; // so that the same file can be chosen again after it was removed
+  });
+}
+
+/** @param {(files: Iterable<File>) => void} accept */
+function pasteAnywhere(accept) {
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0) return; // text: whoever has the focus takes it
+    event.preventDefault();
+    accept(files);
+  });
+}
+
+/**
+ * @param {(files: Iterable<File>) => void} accept
+ * @param {(text: string) => void} complain
+ */
+function dropAnywhere(accept, complain) {
+  let depth = 0; // enter and leave also come from every element inside
+  /** @param {number} value */
+  const over = (value) => {
+    depth = Math.max(0, value);
+    document.body.classList.toggle("dragging", depth > 0);
+  };
+  document.addEventListener("dragenter", (event) => { if (!isOurOwn(event)) over(depth + 1); });
+  document.addEventListener("dragleave", () => over(depth - 1));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    over(0);
+    const data = event.dataTransfer;
+    if (!data || isOurOwn(event)) return;
+    if (hasFolder(data)) complain("That was a folder. Open it and drop the pictures that are in it.");
+    else if (data.files.length > 0) accept(data.files);
+    else complain("That was a link, not a picture. Copy the picture itself and paste it here, or save it first.");
+  });
+}
+
+/** @param {DataTransfer} data */
+function hasFolder(data) {
+  return [...data.items].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
+}
+
+/**
+ * Text or a picture of this page that is dragged about on it.
+ * @param {DragEvent} event
+ */
+function isOurOwn(event) {
+  const types = [...(event.dataTransfer?.types ?? [])];
+  return !types.includes("Files") && !types.includes("text/uri-list");
+}

@@ -1,0 +1,208 @@
+"""One queue of pictures, one of texts, and one worker thread that feeds a model.
+
+What waits is batched; nothing waits for a batch to fill. Pictures and texts take turns, so that a thousand
+prompts never hold up a photograph. Every future resolves: with its result, or with the reason why not.
+Knows nothing of tensors: an item is whatever the two encode functions take.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from models.errors import CandidError, DeadlineExceeded, EncoderFailed, Overloaded, ShuttingDown
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Encode = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Generic[T]):
+    """A result and the time it took, in milliseconds."""
+
+    value: T
+    queue_ms: float
+    encode_ms: float
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    payload: Any
+    deadline: float | None  # time.monotonic()
+    future: Future[Encoded[Any]] = field(default_factory=Future)
+    queued_at: float = field(default_factory=time.monotonic)
+
+
+class Lane:
+    """One kind of work: how to encode a batch of it, how many at once, how many may wait."""
+
+    def __init__(self, name: str, encode: Encode, *, max_batch: int, max_queue: int) -> None:
+        self.name = name
+        self.encode = encode
+        self.max_batch = max_batch
+        self.max_queue = max_queue
+        self.waiting: deque[_Item] = deque()
+        self.items_total = 0
+        self.batches_total = 0
+
+
+class Batcher:
+    """Runs its lanes' work on one thread, a batch of each lane in turn."""
+
+    def __init__(self, name: str, lanes: Sequence[Lane], *, release_memory: Callable[[], None]) -> None:
+        self._lanes = {lane.name: lane for lane in lanes}
+        self._release_memory = release_memory
+        self._wake = threading.Condition()
+        self._closing = False
+        self._broken: str | None = None  # why the worker cannot be trusted, until a forward succeeds
+        self._thread = threading.Thread(target=self._run, name=f"candid-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, lane_name: str, payload: Any, *, deadline: float | None = None) -> Future[Encoded[Any]]:
+        """Queue one item. Raises Overloaded, ShuttingDown or EncoderFailed at once if it cannot be served."""
+        lane = self._lanes[lane_name]
+        item = _Item(payload, deadline)
+        with self._wake:
+            if self._closing:
+                raise ShuttingDown("the model is shutting down")
+            if not self._thread.is_alive():
+                raise EncoderFailed(f"the worker has stopped: {self._broken or 'unknown reason'}")
+            if len(lane.waiting) >= lane.max_queue:
+                raise Overloaded(f"{lane.max_queue} {lane.name} are waiting for the encoder already")
+            lane.waiting.append(item)
+            self._wake.notify()
+        return item.future
+
+    def alive(self) -> bool:
+        """True while the worker thread runs and is not closing."""
+        return self._thread.is_alive() and not self._closing
+
+    def failed(self) -> str | None:
+        """Why the last forward failed, or None when the last one succeeded."""
+        return self._broken
+
+    def lane(self, name: str) -> Lane:
+        """The lane `name`, for its counters."""
+        return self._lanes[name]
+
+    def depth(self) -> int:
+        """Items that wait now."""
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
+    def close(self, *, drain_s: float = 0.0) -> None:
+        """Take no more; finish what waits within `drain_s` seconds; resolve the rest with ShuttingDown."""
+        deadline = time.monotonic() + drain_s
+        with self._wake:
+            while self.depth() and self._thread.is_alive() and time.monotonic() < deadline:
+                self._wake.wait(timeout=min(0.05, max(0.0, deadline - time.monotonic())))
+            self._closing = True
+            self._wake.notify_all()
+        self._thread.join(timeout=max(5.0, drain_s))
+        self._abandon(ShuttingDown("the model is shutting down"))
+
+    def _run(self) -> None:
+        try:
+            while (work := self._next()) is not None:
+                for lane, items in work:
+                    self._serve(lane, items)
+        except BaseException as error:
+            # Nobody may wait for ever on a dead thread: say so to all, then let the thread end.
+            self._broken = f"{type(error).__name__}: {error}"
+            logger.critical("the worker died", exc_info=error)
+            self._abandon(EncoderFailed("the worker died while it served this request"))
+
+    def _next(self) -> list[tuple[Lane, list[_Item]]] | None:
+        """Wait for work; at most one batch of each lane, or None when closing."""
+        with self._wake:
+            while not self._closing and not self.depth():
+                self._wake.wait()
+            if self._closing:
+                return None
+            work = []
+            for lane in self._lanes.values():
+                count = min(len(lane.waiting), lane.max_batch)
+                if count:
+                    work.append((lane, [lane.waiting.popleft() for _ in range(count)]))
+            self._wake.notify_all()
+            return work
+
+    def _serve(self, lane: Lane, items: list[_Item]) -> None:
+        """Encode those whose callers still wait and still have time."""
+        now = time.monotonic()
+        live = []
+        for item in items:
+            if not item.future.set_running_or_notify_cancel():
+                continue
+            if item.deadline is not None and now >= item.deadline:
+                item.future.set_exception(DeadlineExceeded("the request's time ran out in the queue"))
+            else:
+                live.append(item)
+        try:
+            self._encode(lane, live)
+        except BaseException:
+            for item in live:
+                resolve(item.future, error=EncoderFailed("the worker died while it served this request"))
+            raise
+
+    def _encode(self, lane: Lane, items: list[_Item]) -> None:
+        """Encode; a failing batch is split until the bad item stands alone (1 bad of 64: 63 answers)."""
+        if not items:
+            return
+        started = time.monotonic()
+        failure: Exception | None = None
+        try:
+            results = lane.encode([item.payload for item in items])
+        except Exception as error:
+            # Keep the words, drop the traceback: its frames hold the batch's tensors.
+            failure = error.with_traceback(None)
+        if failure is not None:
+            self._release_memory()
+            self._recover(lane, items, failure)
+            return
+        self._broken = None
+        lane.batches_total += 1
+        lane.items_total += len(items)
+        encode_ms = (time.monotonic() - started) * 1e3
+        for item, result in zip(items, results, strict=True):
+            queue_ms = (started - item.queued_at) * 1e3
+            resolve(item.future, result=Encoded(result, queue_ms, encode_ms))
+
+    def _recover(self, lane: Lane, items: list[_Item], failure: Exception) -> None:
+        if len(items) > 1:
+            half = len(items) // 2
+            self._encode(lane, items[:half])
+            self._encode(lane, items[half:])
+            return
+        logger.error("the encoder failed on one of the %s: %s", lane.name, failure)
+        self._broken = f"{type(failure).__name__}: {failure}"
+        error = (
+            failure if isinstance(failure, CandidError) else EncoderFailed("the encoder failed on this input")
+        )
+        resolve(items[0].future, error=error)
+
+    def _abandon(self, error: CandidError) -> None:
+        with self._wake:
+            abandoned = [item for lane in self._lanes.values() for item in lane.waiting]
+            for lane in self._lanes.values():
+                lane.waiting.clear()
+        for item in abandoned:
+            resolve(item.future, error=error)
+
+
+def resolve(future: Future[Any], *, result: Any = None, error: BaseException | None = None) -> None:
+    """Resolve a future that its caller may have cancelled, or that was resolved before."""
+    try:
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+    except InvalidStateError:
+        pass

@@ -1,0 +1,321 @@
+"""The pieces together: pictures and labels in, vectors and rankings out, for one loaded model.
+
+    bytes ─ pool: hash, decode, resize ─┐
+                                        ├─ one worker: batches of pictures and texts in turn ─ unit vectors
+    labels ─ pool: templates, tokens ───┘
+
+Every `embed_…` returns a future that always resolves; deadlines are `time.monotonic()` values, checked before
+decoding, when a batch is made, and never later than that. Knows no HTTP and no event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models import image, ranking
+from models.batching import Batcher, Encoded, Lane, resolve
+from models.encoder import Encoder
+from models.errors import CandidError, DeadlineExceeded, EncoderFailed, ImageRejected, ShuttingDown
+from models.image import ImageLimits
+from models.label_matrices import LabelMatrices
+from models.lru import VectorCache
+from models.preprocess import Preprocess
+from models.prompts import templates_of
+from models.ranking import LabelMatrix, Ranked
+from models.text_cache import TextEmbeddings, encode_chunks
+from models.text_store import TextStore
+from models.tokens import Tokens
+
+MIB = 1 << 20
+PROBE_TIMEOUT_S = (
+    5.0  # for the real forward that must succeed after a failure before the model is ready again
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a person wants to know about a loaded model."""
+
+    name: str
+    architecture: str
+    pretrained: str
+    embed_dim: int
+    image_size: int  # px
+    context_length: int  # tokens
+    licence: str
+    imagenet_top1: float | None  # percent, zero-shot
+    accuracy_source: str | None
+    device: str
+    precision: str
+    kind: Literal["softmax", "sigmoid"]  # the loss it was trained with: CLIP's or SigLIP's
+    logit_scale: float
+    logit_bias: float | None
+    fingerprint: str  # SHA-256 of the weights
+    parameters: int
+    default_template: str  # name of a preset
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServingOptions:
+    """Limits and sizes of one model's service."""
+
+    limits: ImageLimits = field(default_factory=ImageLimits)
+    exact_decode: bool = False  # never let libjpeg decode at a smaller scale
+    decode_threads: int = 0  # 0: one a core
+    max_batch: int = 32  # pictures
+    max_queue: int = 1024  # pictures that wait for the encoder
+    text_cache_bytes: int = 256 * MIB
+    text_store_dir: Path | None = None  # where text embeddings outlive the process; None: nowhere
+    image_cache_bytes: int = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedImage:
+    """A picture's embedding and what it cost."""
+
+    vector: NDArray[np.float32]  # (D,), unit norm
+    width: int  # px, of the upright picture as sent
+    height: int
+    sha256: str
+    decode_ms: float
+    queue_ms: float
+    encode_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """One picture's answer: a ranking, or why there is none."""
+
+    ranking: tuple[Ranked, ...]
+    image: EmbeddedImage | None
+    error: ImageRejected | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Answers in the order of the pictures."""
+
+    model: str
+    results: tuple[Classified, ...]
+    warnings: tuple[str, ...]
+
+
+class Classifier:
+    """One loaded model, ready to serve."""
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        encoder: Encoder,
+        preprocess: Preprocess,
+        tokens: Tokens,
+        options: ServingOptions,
+    ) -> None:
+        self.info = info
+        self._encoder = encoder
+        self._preprocess = preprocess
+        self._tokens = tokens
+        self._options = options
+        threads = options.decode_threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")
+        self._batcher = Batcher(
+            info.name,
+            (
+                Lane("images", encoder.images, max_batch=options.max_batch, max_queue=options.max_queue),
+                # A texts item is a whole chunk already; every request queues one at a time.
+                Lane("texts", encode_chunks(encoder.texts), max_batch=1, max_queue=options.max_queue),
+            ),
+            release_memory=partial(_release_memory, encoder.device),
+        )
+        self._texts = TextEmbeddings(
+            tokens,
+            self._batcher,
+            self._pool,
+            max_bytes=options.text_cache_bytes,
+            store=_text_store(info, options),
+        )
+        self._matrices = LabelMatrices(self._texts, tokens)
+        self._images = VectorCache(options.image_cache_bytes)
+        self._closes_at: float | None = None  # time.monotonic() after which nothing more is decoded
+
+    def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
+        """Embed one encoded picture. The future may raise ImageRejected, DeadlineExceeded, Overloaded, …"""
+        done: Future[EmbeddedImage] = Future()
+        try:
+            self._pool.submit(self._decode, data, deadline, done)
+        except RuntimeError as error:  # the pool takes no more
+            raise ShuttingDown("the model is shutting down") from error
+        return done
+
+    def embed_texts(
+        self, texts: Sequence[str], *, deadline: float | None = None
+    ) -> Future[NDArray[np.float32]]:
+        """Embed texts as they stand, without a template: unit rows (N, D), cached."""
+        return self._texts.embed(texts, deadline=deadline)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, uncut, begin and end included."""
+        return [self._tokens.count(text) for text in texts]
+
+    def label_matrix(
+        self, labels: Sequence[str], *, templates: Sequence[str] = (), deadline: float | None = None
+    ) -> Future[LabelMatrix]:
+        """The zero-shot classifier of `labels`: embeddings averaged over the templates and renormalised.
+
+        `templates` are templates with one "{}" each or names of presets; none means the model's own default.
+        Raises InvalidRequest at once for empty labels and unusable templates.
+        """
+        chosen = templates_of(templates or (self.info.default_template,))
+        return self._matrices.get(labels, chosen, deadline=deadline)
+
+    def rank(
+        self, vector: NDArray[np.float32], matrix: LabelMatrix, *, top_k: int | None = None
+    ) -> list[Ranked]:
+        """Rank the labels of `matrix` for one picture's vector (D,), highest similarity first."""
+        return ranking.rank(vector, matrix, logit_scale=self.info.logit_scale, top_k=top_k)
+
+    def classify(
+        self,
+        images: Sequence[bytes],
+        labels: Sequence[str],
+        *,
+        templates: Sequence[str] = (),
+        top_k: int | None = None,
+    ) -> Classification:
+        """Everything at once, waiting: for the command line and for tests."""
+        matrix_future = self.label_matrix(labels, templates=templates)
+        futures = [self.embed_image(data) for data in images]
+        matrix = matrix_future.result()
+        return Classification(
+            self.info.name, tuple(self._answer(future, matrix, top_k) for future in futures), matrix.warnings
+        )
+
+    def _answer(self, future: Future[EmbeddedImage], matrix: LabelMatrix, top_k: int | None) -> Classified:
+        try:
+            embedded = future.result()
+        except ImageRejected as error:
+            return Classified((), None, error)
+        return Classified(tuple(self.rank(embedded.vector, matrix, top_k=top_k)), embedded)
+
+    def stats(self) -> dict[str, float]:
+        """Counters and gauges for /metrics."""
+        images, texts = self._batcher.lane("images"), self._batcher.lane("texts")
+        return {
+            "images_encoded_total": images.items_total,
+            "image_batches_total": images.batches_total,
+            "image_cache_hits_total": self._images.hits,
+            "image_cache_misses_total": self._images.misses,
+            "image_cache_bytes": self._images.nbytes,
+            "texts_encoded_total": self._texts.encoded_total,
+            "text_batches_total": texts.batches_total,
+            "texts_waiting": self._texts.waiting(),
+            "text_cache_hits_total": self._texts.cache.hits,
+            "text_cache_misses_total": self._texts.cache.misses,
+            "text_cache_bytes": self._texts.cache.nbytes,
+            "queue_depth": self._batcher.depth(),
+        }
+
+    def ready(self) -> bool:
+        """True when the next picture can expect an answer; after a failure a real forward decides."""
+        if self._closes_at is not None or not self._batcher.alive():
+            return False
+        if self._batcher.failed() is None:
+            return True
+        size = self.info.image_size
+        try:
+            probe = self._batcher.submit("images", torch.zeros(3, size, size, dtype=torch.uint8))
+            probe.result(timeout=PROBE_TIMEOUT_S)
+        except (CandidError, TimeoutError):
+            return False
+        return True
+
+    def close(self, *, drain_s: float = 0.0) -> None:
+        """Finish what waits within `drain_s` seconds, then stop the threads; later calls get ShuttingDown."""
+        self._closes_at = time.monotonic() + drain_s
+        # Tasks of the pool are run, not cancelled: each must resolve its caller's future.
+        self._pool.shutdown(wait=True)
+        self._batcher.close(drain_s=max(0.0, self._closes_at - time.monotonic()))
+
+    def _decode(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
+        """In the pool: bytes to the model's pixels, then on to the worker."""
+        if not done.set_running_or_notify_cancel():
+            return
+        try:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineExceeded("the request's time ran out before its picture was decoded")
+            started = time.monotonic()
+            if self._closes_at is not None and started >= self._closes_at:
+                raise ShuttingDown("the model is shutting down")
+            digest = hashlib.sha256(data).hexdigest()
+            if self._from_cache(digest, started, done):
+                return
+            at_least = None if self._options.exact_decode else self._preprocess.at_least
+            picture = image.decode(data, self._options.limits, at_least=at_least)
+            pixels = self._preprocess.pixels(picture.rgb)  # (3, S, S) uint8
+            decode_ms = (time.monotonic() - started) * 1e3
+            job = self._batcher.submit("images", pixels, deadline=deadline)
+        except CandidError as error:
+            done.set_exception(error)
+            return
+        except Exception as error:  # a defect of ours: the caller must still get an answer
+            done.set_exception(EncoderFailed(f"decoding failed unexpectedly: {type(error).__name__}"))
+            raise
+        size = (picture.width, picture.height)
+        job.add_done_callback(partial(self._encoded, digest, size, decode_ms, done))
+
+    def _from_cache(self, digest: str, started: float, done: Future[EmbeddedImage]) -> bool:
+        row = self._images.get(digest)  # (D + 2,): the vector, then width and height
+        if row is None:
+            return False
+        decode_ms = (time.monotonic() - started) * 1e3
+        done.set_result(EmbeddedImage(row[:-2], int(row[-2]), int(row[-1]), digest, decode_ms, 0.0, 0.0))
+        return True
+
+    def _encoded(
+        self,
+        digest: str,
+        size: tuple[int, int],
+        decode_ms: float,
+        done: Future[EmbeddedImage],
+        job: Future[Encoded[NDArray[np.float32]]],
+    ) -> None:
+        error = job.exception()
+        if error is not None:
+            resolve(done, error=error)
+            return
+        encoded = job.result()
+        row = np.append(encoded.value, np.array(size, dtype=np.float32))  # sides < 2^24 px: exact in float32
+        self._images.put(digest, row)
+        result = EmbeddedImage(row[:-2], *size, digest, decode_ms, encoded.queue_ms, encoded.encode_ms)
+        resolve(done, result=result)
+
+
+def _text_store(info: ModelInfo, options: ServingOptions) -> TextStore | None:
+    if options.text_store_dir is None or not options.text_cache_bytes:
+        return None
+    return TextStore(
+        options.text_store_dir,
+        fingerprint=info.fingerprint,
+        precision=info.precision,
+        dimension=info.embed_dim,
+        max_bytes=options.text_cache_bytes,
+    )
+
+
+def _release_memory(device: torch.device) -> None:
+    """Give cached blocks back, so that half a batch may fit where a whole one did not."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,192 @@
+"""How good is it? Accuracy, confusions, calibration error and throughput on labelled pictures.
+
+Pictures are embedded once a model (`models/embed_all.py`), then every label matrix is measured on the same
+vectors: comparing ten templates costs one pass. Pure numpy; knows no files, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import Bin, ece, reliability
+from models.dataset import Dataset, Item
+from models.embed_all import EmbeddedSet, Progress, Unreadable, embed
+from models.errors import InvalidRequest
+from models.label_set import Label, LabelSet, matrix_of
+from models.ranking import LabelMatrix, softmax
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
+ROWS: Final = 4096
+"""Pictures whose similarities to all labels are held at once."""
+KEPT_MISTAKES: Final = 24
+KEPT_CONFUSIONS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    label: str
+    images: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    truth: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    item: Item
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One configuration's figures; shares are 0 … 1."""
+
+    model: str
+    template: str
+    images: int
+    classes: int
+    top1: float
+    top5: float
+    ece: float
+    seconds: float
+    per_class: tuple[ClassScore, ...]  # worst first
+    confusions: tuple[Confusion, ...]  # most frequent first
+    mistakes: tuple[Mistake, ...]  # surest first
+    reliability: tuple[Bin, ...]
+    unreadable: tuple[Unreadable, ...]
+    warnings: tuple[str, ...]
+
+    def row(self) -> dict[str, str | int | float]:
+        """The object that `candid evaluate --json` writes for this configuration."""
+        keys = ("model", "template", "images", "classes", "top1", "top5", "ece", "seconds")
+        return {key: getattr(self, key) for key in keys}
+
+
+def evaluate(
+    classifier: Classifier,
+    dataset: Dataset,
+    templates: Sequence[str] = (),
+    *,
+    domain: str | None = None,
+    label_sets: Mapping[str, LabelSet] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Evaluation, ...]:
+    """One evaluation for each of `templates`, preset names or templates, and for each of `label_sets`.
+
+    With neither, the model's default template. A label set is named in place of the template.
+    """
+    embedded = embed(classifier, dataset, progress=progress)
+    info, found = classifier.info, []
+    names = templates or (() if label_sets else (info.default_template,))
+    labels = tuple(map(Label, dataset.classes))
+    sets = {
+        f"{name} ({domain})" if domain else name: LabelSet(labels, templates=(name,), domain=domain)
+        for name in names
+    }
+    for name, label_set in {**sets, **(label_sets or {})}.items():
+        started = time.perf_counter()
+        matrix = matrix_of(classifier, label_set).result()
+        seconds = time.perf_counter() - started
+        found.append(
+            measure(
+                embedded,
+                matrix,
+                model=info.name,
+                template=name,
+                logit_scale=info.logit_scale,
+                seconds=seconds,
+            )
+        )
+    return tuple(found)
+
+
+def measure(
+    embedded: EmbeddedSet,
+    matrix: LabelMatrix,
+    *,
+    model: str,
+    template: str,
+    logit_scale: float,
+    temperature: float = 1.0,
+    seconds: float = 0.0,
+) -> Evaluation:
+    """One label matrix's figures on pictures that are embedded already; `seconds` are added to theirs."""
+    started = time.perf_counter()
+    truth = truth_of(embedded.items, matrix.labels)  # (M,)
+    place, predicted, confidence = _ranked(embedded.vectors, truth, matrix, logit_scale / temperature)
+    correct = place == 0
+    wrong = np.flatnonzero(~correct)
+    pairs = Counter((int(truth[i]), int(predicted[i])) for i in wrong)
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:KEPT_MISTAKES]
+    label = matrix.labels
+    return Evaluation(
+        model=model,
+        template=template,
+        images=len(truth),
+        classes=len(label),
+        top1=float(correct.mean()),
+        top5=float((place < 5).mean()),
+        ece=ece(confidence, correct),
+        seconds=embedded.seconds + seconds + time.perf_counter() - started,
+        per_class=_per_class(truth, correct, label),
+        confusions=tuple(
+            Confusion(label[a], label[b], n) for (a, b), n in pairs.most_common(KEPT_CONFUSIONS)
+        ),
+        mistakes=tuple(
+            Mistake(embedded.items[i], label[int(predicted[i])], float(confidence[i])) for i in surest
+        ),
+        reliability=reliability(confidence, correct),
+        unreadable=embedded.unreadable,
+        warnings=matrix.warnings,
+    )
+
+
+def truth_of(items: Sequence[Item], labels: Sequence[str]) -> NDArray[np.intp]:
+    """The right label's index of each picture (M,): what `calibration.fit` needs too."""
+    index = {label: i for i, label in enumerate(labels)}
+    missing = sorted({item.label for item in items} - index.keys())
+    if missing:
+        raise InvalidRequest(f"pictures have labels that are not ranked: {missing[:5]}", field="labels")
+    return np.array([index[item.label] for item in items], dtype=np.intp)
+
+
+def _ranked(
+    vectors: NDArray[np.float32], truth: NDArray[np.intp], matrix: LabelMatrix, scale: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Place of the right label (0 is first), the first label, and its probability; each (M,)."""
+    place, predicted, confidence = [], [], []
+    for start in range(0, len(truth), ROWS):
+        similarities = vectors[start : start + ROWS] @ matrix.vectors.T  # (R, N)
+        right = truth[start : start + ROWS, None]  # (R, 1)
+        own = np.take_along_axis(similarities, right, axis=1)  # (R, 1)
+        before = np.arange(len(matrix.labels)) < right  # equal ones rank in the order of the labels
+        place.append(((similarities > own) | ((similarities == own) & before)).sum(axis=1))
+        predicted.append(similarities.argmax(axis=1))
+        confidence.append(softmax(similarities.astype(np.float64) * scale).max(axis=1))
+    return np.concatenate(place), np.concatenate(predicted), np.concatenate(confidence)
+
+
+def _per_class(
+    truth: NDArray[np.intp], correct: NDArray[np.bool_], labels: Sequence[str]
+) -> tuple[ClassScore, ...]:
+    count = np.bincount(truth, minlength=len(labels))
+    right = np.bincount(truth, weights=correct, minlength=len(labels))
+    scores = [
+        ClassScore(label, int(n), float(r / n)) for label, n, r in zip(labels, count, right, strict=True) if n
+    ]
+    return tuple(sorted(scores, key=lambda score: (score.accuracy, score.label)))

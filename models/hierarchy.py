@@ -1,0 +1,95 @@
+"""Labels that are paths, `animal > dog > beagle`: probabilities add up the tree, an answer may stop early.
+
+The classifier sees only the last name of a path, so the flat probabilities of the labels are all that is
+needed; a node's probability is the sum of the labels at and below it. Knows no model and no vectors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from models.errors import InvalidRequest
+
+SEPARATOR: Final = ">"
+SURE: Final = 0.5
+"""Probability from which a node is the answer: more likely than everything else together."""
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One place in the tree."""
+
+    path: Path
+    probability: float
+
+    @property
+    def label(self) -> str:
+        return join(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Every level of the tree ranked, and the deepest node that the answer is sure of."""
+
+    levels: tuple[tuple[Node, ...], ...]  # levels[0] are the roots; highest probability first
+    sure: Node | None  # None: not even of a root
+
+
+def parse(label: str) -> Path:
+    """`animal > dog > beagle` -> ("animal", "dog", "beagle"); a label without `>` is a path of one."""
+    path = tuple(name.strip() for name in label.split(SEPARATOR))
+    if not all(path):
+        raise InvalidRequest(f"label {label[:80]!r} has an empty name in its path", field="labels")
+    return path
+
+
+def join(path: Path) -> str:
+    """The one spelling of a path."""
+    return f" {SEPARATOR} ".join(path)
+
+
+def is_tree(labels: Sequence[str]) -> bool:
+    """Whether any label is a path of more than one name."""
+    return any(SEPARATOR in label for label in labels)
+
+
+def names(labels: Sequence[str]) -> list[str]:
+    """What the classifier should read for each label: the last name of its path.
+
+    Where two paths end alike the parent is added, as ImageNet's names do it: `bat (animal)`, `bat (sport)`.
+    """
+    paths = [parse(label) for label in labels]
+    ends = Counter(path[-1].casefold() for path in paths)
+    return [
+        f"{path[-1]} ({path[-2]})" if ends[path[-1].casefold()] > 1 and len(path) > 1 else path[-1]
+        for path in paths
+    ]
+
+
+def roll_up(probabilities: Mapping[str, float], *, sure: float = SURE) -> Outcome:
+    """Label -> probability, added up the tree."""
+    totals: dict[Path, float] = {}
+    for label, probability in probabilities.items():
+        path = parse(label)
+        for depth in range(1, len(path) + 1):
+            totals[path[:depth]] = totals.get(path[:depth], 0.0) + probability
+    nodes = sorted((Node(path, p) for path, p in totals.items()), key=lambda node: -node.probability)
+    deepest = max((len(path) for path in totals), default=0)
+    levels = tuple(tuple(n for n in nodes if len(n.path) == depth + 1) for depth in range(deepest))
+    return Outcome(levels, _deepest(levels, sure))
+
+
+def _deepest(levels: Sequence[Sequence[Node]], sure: float) -> Node | None:
+    """From the best root down, as long as the best child is sure by itself."""
+    found: Node | None = None
+    for level in levels:
+        below = [node for node in level if found is None or node.path[:-1] == found.path]
+        if not below or below[0].probability < sure:
+            break
+        found = below[0]
+    return found

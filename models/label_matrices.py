@@ -1,0 +1,117 @@
+"""Labels and templates to a zero-shot classifier, as CLIP builds it, kept for when it is asked for again.
+
+Each label is filled into every template, embedded, averaged and renormalised (openai/CLIP,
+notebooks/Prompt_Engineering_for_ImageNet.ipynb; the same as `open_clip.build_zero_shot_classifier`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.batching import resolve
+from models.errors import InvalidRequest
+from models.prompts import fill
+from models.ranking import LabelMatrix
+from models.text_cache import TextEmbeddings
+from models.tokens import Tokens
+
+# Matrices kept ready: a service ranks with few label sets at a time, and one of 100,000 labels takes 200 MB.
+MAX_MATRICES = 64
+MAX_MATRIX_BYTES = 512 << 20
+# Cut or repeated labels that are named one by one; the rest are counted.
+MAX_NAMED = 20
+
+Key = tuple[tuple[str, ...], tuple[str, ...]]  # labels, templates
+
+
+class LabelMatrices:
+    """The classifiers of one model."""
+
+    def __init__(self, texts: TextEmbeddings, tokens: Tokens) -> None:
+        self._texts = texts
+        self._tokens = tokens
+        self._kept: OrderedDict[Key, LabelMatrix] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(
+        self, labels: Sequence[str], templates: tuple[str, ...], *, deadline: float | None = None
+    ) -> Future[LabelMatrix]:
+        """The matrix of `labels`. Raises InvalidRequest for none, or an empty one."""
+        key = (tuple(labels), templates)
+        done: Future[LabelMatrix] = Future()
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+        if kept is not None:
+            done.set_result(kept)
+            return done
+        distinct, warnings = check_labels(labels)
+        prompts = [fill(template, label) for label in distinct for template in templates]  # label-major
+        embedding = self._texts.embed(prompts, deadline=deadline)
+
+        def embedded(rows: Future[NDArray[np.float32]]) -> None:
+            error = rows.exception()
+            if error is not None:
+                resolve(done, error=error)
+                return
+            vectors = average(rows.result(), len(templates))  # (N, D)
+            notes = (*warnings, *self._cut(distinct, templates))
+            matrix = LabelMatrix(distinct, vectors, notes)
+            self._keep(key, matrix)
+            resolve(done, result=matrix)
+
+        embedding.add_done_callback(embedded)
+        return done
+
+    def _cut(self, labels: Sequence[str], templates: Sequence[str]) -> list[str]:
+        """Warnings for labels that do not fit into the context with the longest of the templates."""
+        longest = max(templates, key=len)
+        cut = [label for label in labels if self._tokens.is_cut(fill(longest, label))]
+        return named(cut, f"is cut: with its template it is longer than {self._tokens.context_length} tokens")
+
+    def _keep(self, key: Key, matrix: LabelMatrix) -> None:
+        with self._lock:
+            self._kept[key] = matrix
+            self._kept.move_to_end(key)
+            while len(self._kept) > 1 and (
+                len(self._kept) > MAX_MATRICES
+                or sum(kept.vectors.nbytes for kept in self._kept.values()) > MAX_MATRIX_BYTES
+            ):
+                self._kept.popitem(last=False)
+
+
+def check_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Distinct labels in order, and warnings for repeated ones. Raises InvalidRequest."""
+    if not labels:
+        raise InvalidRequest("labels: at least one label is needed", field="labels")
+    for position, label in enumerate(labels):
+        if not label.strip():
+            raise InvalidRequest(f"labels[{position}] is empty; every label needs a word", field="labels")
+    distinct = tuple(dict.fromkeys(labels))
+    if len(distinct) == len(labels):
+        return distinct, []
+    seen: set[str] = set()
+    repeated = [label for label in labels if label in seen or seen.add(label)]  # type: ignore[func-returns-value]
+    return distinct, named(list(dict.fromkeys(repeated)), "is given more than once; it is ranked once")
+
+
+def named(labels: Sequence[str], what: str) -> list[str]:
+    """One warning a label, up to a number; the rest in a last one."""
+    warnings = [f"label {label[:80]!r} {what}" for label in labels[:MAX_NAMED]]
+    if len(labels) > MAX_NAMED:
+        warnings.append(f"and {len(labels) - MAX_NAMED} more labels: each {what}")
+    return warnings
+
+
+def average(rows: NDArray[np.float32], per_label: int) -> NDArray[np.float32]:
+    """Mean of each label's prompts, renormalised: unit rows (N · T, D), label-major -> (N, D)."""
+    means = rows.reshape(-1, per_label, rows.shape[-1]).mean(axis=1)  # (N, D)
+    unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=-1, keepdims=True)
+    return unit

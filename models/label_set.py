@@ -1,0 +1,172 @@
+"""Labels that say more than their name, and the prompts that a text tower reads for them.
+
+A label's texts are its name and its aliases in every template, and each of its descriptions after the name,
+as in "a photo of a {name}, {description}." (after Menon and Vondrick, arXiv 2210.07183); or its own prompts
+in place of all that. The embeddings of a label's texts are averaged and renormalised, as CLIP does it with
+templates. A set of plain names is the very classifier that `Classifier.label_matrix` makes. Knows no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import hierarchy
+from models.errors import InvalidRequest
+from models.prompts import SLOT, fill, templates_of, with_domain
+from models.ranking import LabelMatrix
+
+if TYPE_CHECKING:
+    from models.classifier import Classifier
+
+MAX_TEXTS: Final = 50
+"""Aliases, descriptions or prompts of one label, each: more than anybody published for one."""
+MAX_TEXT_CHARS: Final = 300
+"""Characters of one of them: a context of 77 tokens holds about 300 of English."""
+PATH: Final = " > "
+"""What makes a label a path. With its spaces, so that "a->b" and "x>5" stay plain labels."""
+MAX_NAMED: Final = 20
+"""Cut labels that are named one by one; the rest are counted."""
+
+Mode = Literal["single", "multi"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label and what else is known of it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()  # in place of templates; each whole, or with one "{}" for the name
+    threshold: float | None = None  # of mode "multi", 0 … 1; None: the set's
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """A classifier as a person describes it."""
+
+    labels: tuple[Label, ...]
+    templates: tuple[str, ...] = ()  # templates or presets; none: the model's own
+    domain: str | None = None
+    mode: Mode = "single"
+    threshold: float | None = None  # of mode "multi"; None: the default of `models.multi`
+    reject: bool = False
+    reject_threshold: float | None = None  # None: the default of `models.rejection`
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def is_tree(self) -> bool:
+        return any(PATH in label.name for label in self.labels)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a list of names says it all: then the text tower reads what it reads for such a list."""
+        spare = all(not (x.aliases or x.descriptions or x.prompts) for x in self.labels)
+        return spare and not self.is_tree
+
+
+def check(label_set: LabelSet) -> None:
+    """Raise InvalidRequest, naming the field, for what no classifier can be made of."""
+    if not label_set.labels:
+        raise InvalidRequest("labels: at least one label is needed", field="labels")
+    seen: dict[str, int] = {}
+    for position, label in enumerate(label_set.labels):
+        field = f"labels[{position}]"
+        if not label.name.strip():
+            raise InvalidRequest(f"{field} is empty; every label needs a word", field=field)
+        if label.name in seen:
+            first = f"labels[{seen[label.name]}]"
+            raise InvalidRequest(f"{field} repeats {first}: {label.name[:80]!r}", field=field)
+        seen[label.name] = position
+        for kind in ("aliases", "descriptions", "prompts"):
+            _check_texts(getattr(label, kind), f"{field}.{kind}")
+        if any(prompt.count(SLOT) > 1 for prompt in label.prompts):
+            raise InvalidRequest(f"{field}.prompts: at most one {SLOT} in each", field=f"{field}.prompts")
+    if label_set.is_tree:
+        hierarchy.names(label_set.names)
+    templates_for(label_set, "plain")
+
+
+def _check_texts(texts: Sequence[str], field: str) -> None:
+    if len(texts) > MAX_TEXTS:
+        raise InvalidRequest(f"{field} has {len(texts)} entries; at most {MAX_TEXTS}", field=field)
+    for text in texts:
+        if not text.strip() or len(text) > MAX_TEXT_CHARS:
+            raise InvalidRequest(f"{field}: each must have 1 to {MAX_TEXT_CHARS} characters", field=field)
+
+
+def templates_for(label_set: LabelSet, default: str) -> tuple[str, ...]:
+    """The set's templates with its domain; `default` names the model's own."""
+    templates = templates_of(label_set.templates or (default,))
+    return with_domain(templates, label_set.domain) if label_set.domain else templates
+
+
+def texts_of(label_set: LabelSet, templates: Sequence[str]) -> list[tuple[str, ...]]:
+    """What the text tower reads for each label, each text once."""
+    names = hierarchy.names(label_set.names) if label_set.is_tree else label_set.names
+    return [_texts(label, name, templates) for label, name in zip(label_set.labels, names, strict=True)]
+
+
+def _texts(label: Label, name: str, templates: Sequence[str]) -> tuple[str, ...]:
+    if label.prompts:
+        return tuple(dict.fromkeys(fill(prompt, name) for prompt in label.prompts))
+    subjects = (name, *label.aliases, *(f"{name}, {text}" for text in label.descriptions))
+    return tuple(dict.fromkeys(fill(template, subject) for subject in subjects for template in templates))
+
+
+def matrix_of(
+    classifier: Classifier, label_set: LabelSet, *, deadline: float | None = None
+) -> Future[LabelMatrix]:
+    """The zero-shot classifier of a set that `check` has passed; its rows are in the order of the labels."""
+    templates = templates_for(label_set, classifier.info.default_template)
+    if label_set.is_plain:
+        return classifier.label_matrix(label_set.names, templates=templates, deadline=deadline)
+    texts = texts_of(label_set, templates)
+    counts = np.array([len(each) for each in texts])
+    done: Future[LabelMatrix] = Future()
+
+    def embedded(rows: Future[NDArray[np.float32]]) -> None:
+        if not done.set_running_or_notify_cancel():
+            return
+        try:
+            warnings = _cut(classifier, label_set.names, texts)
+            done.set_result(LabelMatrix(label_set.names, average(rows.result(), counts), warnings))
+        except Exception as error:  # the encoder's, which is the caller's to hear
+            done.set_exception(error)
+
+    flat = [text for each in texts for text in each]
+    classifier.embed_texts(flat, deadline=deadline).add_done_callback(embedded)
+    return done
+
+
+def average(rows: NDArray[np.float32], counts: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Mean of each label's texts, renormalised: unit rows (sum of counts, D), label-major -> (N, D)."""
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    means = np.add.reduceat(rows, starts, axis=0) / counts[:, None].astype(np.float32)  # (N, D)
+    unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=-1, keepdims=True)
+    return unit
+
+
+def _cut(classifier: Classifier, names: Sequence[str], texts: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Warnings for labels whose longest text does not fit into the model's context."""
+    limit = classifier.info.context_length
+    # A token covers at least one byte: short texts need no counting.
+    suspects = [i for i, each in enumerate(texts) if max(map(len, each)) * 4 + 4 > limit]
+    counts = classifier.count_tokens([max(texts[i], key=len) for i in suspects])
+    cut = [names[i] for i, count in zip(suspects, counts, strict=True) if count > limit]
+    warnings = [
+        f"label {name[:80]!r} is cut: one of its texts is longer than {limit} tokens"
+        for name in cut[:MAX_NAMED]
+    ]
+    if len(cut) > MAX_NAMED:
+        warnings.append(f"and {len(cut) - MAX_NAMED} more labels: one of their texts is cut")
+    return tuple(warnings)

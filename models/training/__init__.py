@@ -1,0 +1,1 @@
+"""The training that made the embedded model. Serving never imports it."""

@@ -1,0 +1,42 @@
+"""What the joint training minimises. All rows are unit vectors; `scale` is the model's logit scale."""
+
+from __future__ import annotations
+
+import torch
+
+
+def contrastive(
+    images: torch.Tensor, texts: torch.Tensor, match: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Find which image and text belong together, both ways: images (B, D), texts (T, D), match (B, T) bool.
+
+    CLIP's symmetric loss, except that a text may be true of several pictures and a picture may have several
+    texts in the batch: the right answers share the probability.
+    """
+    logits = scale * images @ texts.T  # (B, T)
+    shares = match.float()
+    wanted = shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
+    backwards = shares.T / shares.T.sum(dim=1, keepdim=True).clamp(min=1)
+    to_text = -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    to_image = -(backwards * logits.T.log_softmax(dim=1)).sum(dim=1).mean()
+    return (to_text + to_image) / 2
+
+
+def soft_labels(
+    images: torch.Tensor, bank: torch.Tensor, ids: torch.Tensor, p: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of softmax(scale · image · bank) against sparse targets.
+
+    images (B, D), bank (C, D), ids (B, K) rows of the bank, p (B, K) their probabilities. A row of p that is
+    all nought is a picture of which nothing is known, and counts for nothing.
+    """
+    logp = (scale * images @ bank.T).log_softmax(dim=1)  # (B, C)
+    return -(p * logp.gather(1, ids)).sum() / p.sum().clamp(min=1)
+
+
+def features(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """One less the cosine: rows (B, F) against the image teacher's rows, those of all noughts left out."""
+    known = wanted.abs().sum(dim=1) > 0
+    if not known.any():
+        return given.sum() * 0
+    return 1 - torch.cosine_similarity(given[known], wanted[known], dim=1).mean()

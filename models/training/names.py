@@ -1,0 +1,163 @@
+"""What is true of each picture in words: its own texts, what these are kinds of, and what the teacher saw.
+
+Notable: hypernyms come from WordNet, so that a picture labelled "Egyptian cat" is also learnt as "cat".
+Refuses to know about models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training import wordnet
+from models.training.data import Corpus
+
+CAPTIONED = "flickr8k"  # the source whose texts are sentences rather than labels
+SURE = 0.5  # probability from which the image teacher's likeliest class is taken as true
+LEVELS = 5  # hypernyms upwards, at most
+COLUMNS = 16  # names a picture in the bank, at most
+OWN_SHARE = 0.7  # of a picture's bank target goes to its own labels, the rest to what they are kinds of
+# Tops of the hierarchy that people do say, and names below them that say nothing of a picture.
+_SAID = frozenset({"animal", "person", "plant", "food"})
+_EMPTY = frozenset(
+    {
+        *(
+            "area",
+            "artifact",
+            "body part",
+            "causal agent",
+            "chordate",
+            "commodity",
+            "consumer goods",
+            "conveyance",
+        ),
+        *(
+            "cord",
+            "covering",
+            "craniate",
+            "creation",
+            "device",
+            "durables",
+            "entity",
+            "equipment",
+            "foodstuff",
+        ),
+        *(
+            "geological formation",
+            "group",
+            "implement",
+            "instrument",
+            "instrumentality",
+            "living thing",
+            "matter",
+        ),
+        *(
+            "natural object",
+            "nutriment",
+            "object",
+            "organ",
+            "organism",
+            "part",
+            "physical entity",
+            "placental",
+        ),
+        *(
+            "produce",
+            "solid",
+            "starches",
+            "strip",
+            "structure",
+            "substance",
+            "surface",
+            "unit",
+            "ware",
+            "way",
+        ),
+        "whole",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """N pictures' words, lower case, and the bank of all names that pictures are labelled with."""
+
+    own: list[tuple[str, ...]]  # N: captions or labels
+    kinds: list[tuple[str, ...]]  # N: hypernyms, nearest first; may be empty
+    seen: list[tuple[str, ...]]  # N: the teacher's class, when it was sure, then its hypernyms
+    bank: list[str]  # C
+    bank_ids: NDArray[np.int64]  # (N, COLUMNS)
+    bank_p: NDArray[np.float32]  # (N, COLUMNS), rows sum to 1, or to 0 for captioned pictures
+
+
+def gather(corpus: Corpus, words: Path) -> Names:
+    """Look up every picture's words."""
+    own = [tuple(dict.fromkeys(t.lower() for t in texts)) for texts in corpus.texts]
+    labelled = [source != CAPTIONED for source in corpus.sources]
+    found = Hypernyms.read(words)
+    kinds = [
+        found.of(labels, wnid) if known else ()
+        for labels, wnid, known in zip(own, corpus.wnids, labelled, strict=True)
+    ]
+    classes = [found.of_class(synonyms) for synonyms in corpus.classes]
+    sure = corpus.soft_p[:, 0] > SURE
+    seen = [classes[c] if s else () for c, s in zip(corpus.soft_ids[:, 0].tolist(), sure, strict=True)]
+    return Names(own, kinds, seen, *_bank(own, kinds, labelled))
+
+
+@dataclass(frozen=True, slots=True)
+class Hypernyms:
+    """Looks labels up in WordNet."""
+
+    every: dict[str, wordnet.Synset]
+    nouns: dict[str, wordnet.Synset]
+    by_names: dict[tuple[str, ...], wordnet.Synset]
+
+    @classmethod
+    def read(cls, words: Path) -> Hypernyms:
+        every = wordnet.synsets(words)
+        by_names = {tuple(name.lower() for name in synset.names): synset for synset in every.values()}
+        return cls(every, wordnet.concrete_nouns(words), by_names)
+
+    def of(self, labels: tuple[str, ...], wnid: str | None) -> tuple[str, ...]:
+        """What a labelled picture shows, in more general words than its labels; by WordNet id if known."""
+        synset = self.every.get(wnid[1:]) if wnid else self.nouns.get(labels[0])
+        return tuple(name for name in above(synset, self.every) if name not in labels) if synset else ()
+
+    def of_class(self, synonyms: tuple[str, ...]) -> tuple[str, ...]:
+        """An ImageNet class' usual name, then its hypernyms."""
+        low = tuple(name.lower() for name in synonyms)
+        synset = self.by_names.get(low) or self.nouns.get(low[0])
+        return (low[0], *(above(synset, self.every) if synset else ()))
+
+
+def above(synset: wordnet.Synset, every: dict[str, wordnet.Synset]) -> tuple[str, ...]:
+    """Names of what `synset` is a kind of, nearest first, less those that say nothing."""
+    found: list[str] = []
+    while synset.parents and len(found) < LEVELS:
+        synset = every[synset.parents[0]]
+        name = synset.names[0].lower()
+        if name not in _EMPTY and (synset.kind in wordnet.CONCRETE or name in _SAID):
+            found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
+def _bank(
+    own: list[tuple[str, ...]], kinds: list[tuple[str, ...]], labelled: list[bool]
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.float32]]:
+    names: dict[str, int] = {}
+    ids = np.zeros((len(own), COLUMNS), np.int64)
+    p = np.zeros((len(own), COLUMNS), np.float32)
+    for row, (labels, above_them, known) in enumerate(zip(own, kinds, labelled, strict=True)):
+        if not known:
+            continue
+        labels, above_them = labels[: COLUMNS - LEVELS], above_them[:LEVELS]
+        share = OWN_SHARE if above_them else 1.0
+        shares = [share / len(labels)] * len(labels)
+        shares += [(1 - share) / max(1, len(above_them))] * len(above_them)
+        for column, (name, value) in enumerate(zip(labels + above_them, shares, strict=True)):
+            ids[row, column], p[row, column] = names.setdefault(name, len(names)), value
+    return list(names), ids, p

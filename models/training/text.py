@@ -1,0 +1,225 @@
+"""First phase: the text tower learns to say of words and captions what the text teacher says of them.
+
+Notable: it does not begin at random noise. Each byte pair's embedding begins as the teacher's vector of that
+byte pair's own string, reduced by PCA, and the projection begins as the way back. Templates wrap half of the
+names with the target unchanged, so that "a photo of a cat." stays where "cat" is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from models.training import checkpoint, data, teacher, tower, wordnet
+from models.training.data import Corpus
+from models.training.schedule import Clock, warm_cosine
+from models.training.team import ALONE, Team, together
+
+TEMPLATES = (
+    "a photo of a {}.",
+    "a {}",
+    "the {}",
+    "a picture of a {}",
+    "a photo of the {}.",
+    "an image of a {}",
+    "a photograph of a {}",
+    "a small {}",
+    "a photo of one {}.",
+    "this is a {}.",
+)
+SHARPNESS = 20.0  # of the similarities whose distribution is matched
+RATE = 1e-3  # learning rate of AdamW
+WARM = 60  # steps up to it
+OF_PARENT = 0.2  # share of a noun's target that comes from what it is a kind of
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Strings and the unit vectors the text tower should give them."""
+
+    texts: list[str]
+    targets: torch.Tensor  # (N, D)
+    ids: torch.Tensor  # (N, CONTEXT)
+    lengths: torch.Tensor  # (N,) tokens
+    weights: torch.Tensor  # (N,) how often each is drawn
+    is_name: torch.Tensor  # (N,) templates may wrap it
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random strings as token ids (count, CONTEXT) and their targets (count, D)."""
+        chosen = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        ids = self.ids[chosen].clone()
+        wrap = (torch.rand(count, generator=generator) < 0.5) & self.is_name[chosen]
+        rows = wrap.nonzero().flatten()
+        which = torch.randint(len(TEMPLATES), (len(rows),), generator=generator).tolist()
+        if len(rows):
+            texts = [TEMPLATES[t].format(self.texts[chosen[r]]) for r, t in zip(rows, which, strict=True)]
+            ids[rows] = tower.tokenise(texts)
+        return ids, self.targets[chosen]
+
+
+def token_strings() -> list[str]:
+    """What each of CLIP's byte pairs reads as."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    tokenizer: Any = SimpleTokenizer()
+    strings = []
+    for token in range(tokenizer.vocab_size - 2):  # less start and end of text
+        units = tokenizer.decoder[token].replace("</w>", "")
+        strings.append(bytes(tokenizer.byte_decoder[unit] for unit in units).decode("utf-8", "replace"))
+    return strings
+
+
+def lesson(corpus: Corpus, lvis: Sequence[str], cache: Path, words: Path) -> Lesson:
+    """All strings with their targets; the teacher's vectors come from the cache after the first time."""
+    nouns = wordnet.concrete_nouns(words)
+    names = [
+        text for i, texts in enumerate(corpus.texts) if corpus.sources[i] != "flickr8k" for text in texts
+    ]
+    names += [name for synonyms in corpus.classes for name in synonyms] + list(lvis)
+    captions = [
+        t for i, texts in enumerate(corpus.texts) if corpus.sources[i] == "flickr8k" for t in texts[:1]
+    ]
+    of_nouns = teacher.embed(list(nouns), cache, "nouns")
+    of_corpus = teacher.embed([*names, *captions], cache, "corpus")
+    mean = of_nouns.rows.mean(axis=0)
+    targets = teacher.centred(of_nouns.rows, mean)
+    targets = _towards_parents(list(nouns.values()), targets, of_nouns.index, wordnet.synsets(words))
+    extra = [text for text in of_corpus.index if text.lower() not in of_nouns.index]
+    rows = np.concatenate([targets, teacher.centred(of_corpus[extra], mean)])
+    texts = [*of_nouns.index, *extra]
+    ids = tower.tokenise(texts)
+    lengths = ids.argmax(dim=-1) + 1
+    known = set(names)
+    is_name = torch.tensor([text in nouns or text in known for text in texts])
+    # Familiar words are few tokens; what the corpus says is drawn as often as the rest of the language.
+    weights = 1.0 / (lengths - 1).float() ** 1.5
+    of_extra = torch.arange(len(texts)) >= len(nouns)
+    weights[of_extra] = 0.4 * weights[~of_extra].sum() / of_extra.sum()
+    return Lesson(texts, torch.from_numpy(rows).float(), ids, lengths, weights, is_name)
+
+
+def _towards_parents(
+    nouns: list[wordnet.Synset],
+    rows: NDArray[np.float32],
+    index: dict[str, int],
+    every: dict[str, wordnet.Synset],
+) -> NDArray[np.float32]:
+    """Each noun's row moved a little to its hypernym's: things look like their kind, not like their name."""
+    moved = rows.copy()
+    for row, noun in enumerate(nouns):
+        for offset in noun.parents[:1]:
+            parent = index.get(every[offset].names[0].lower())
+            if parent is not None and parent != row:
+                moved[row] = (1 - OF_PARENT) * rows[row] + OF_PARENT * rows[parent]
+    unit: NDArray[np.float32] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return unit
+
+
+@torch.no_grad()
+def begin_as_teacher(text: Any, cache: Path) -> None:
+    """Initialise token embeddings and projection from the teacher's vectors of every byte pair."""
+    strings = token_strings()
+    vectors = teacher.embed(strings, cache, "tokens")
+    mean = vectors.rows.mean(axis=0)
+    rows = torch.from_numpy(teacher.centred(vectors[strings], mean))  # (V-2, D)
+    width = text.token_embedding.weight.shape[1]
+    _, _, basis = torch.linalg.svd(rows.T @ rows)  # rows of (D, D), the largest variance first
+    reduced = F.normalize(rows @ basis[:width].T, dim=-1)  # (V-2, W)
+    text.token_embedding.weight[: len(strings)] = reduced
+    text.text_projection.copy_(basis[:width])  # (W, D)
+
+
+def loss_against(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Unit rows and their targets, both (N, D): each near its own, and as far from the others as they are."""
+    near = 1 - (vectors * targets).sum(dim=-1).mean()
+    wanted = (SHARPNESS * targets @ targets.T).softmax(dim=-1)  # (N, N)
+    given = (SHARPNESS * vectors @ targets.T).log_softmax(dim=-1)  # (N, N)
+    relations = F.kl_div(given, wanted, reduction="batchmean")
+    return near + relations
+
+
+def train(
+    text: Any,
+    lesson: Lesson,
+    path: Path,
+    *,
+    hours: float,
+    batch: int = 256,
+    seed: int = 0,
+    team: Team = ALONE,
+    tell_every_s: float = 15,
+    save_every_s: float = 120,
+) -> int:
+    """Train until `hours` are spent, those of earlier calls included; returns the count of steps."""
+    parameters = list(text.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    state = checkpoint.load(path)
+    clock = Clock(hours * 3600, 0.0 if state is None else state["elapsed"])
+    step = 0
+    if state is not None:
+        text.load_state_dict(state["text"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    generator = torch.Generator().manual_seed(seed + 1000 * team.rank + step)
+    told = saved = time.monotonic()
+    share = clock.share
+    while share < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * warm_cosine(share, step, warm=WARM)
+        loss = _loss(text, *lesson.draw(batch // team.size, generator))
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        share = team.average(parameters, clock.share)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        step += 1
+        now = time.monotonic()
+        if team.leads and now - told > tell_every_s:
+            told = now
+            print(f"text: step {step}, loss {loss.item():.4f}, {clock.left / 60:.1f} min left", flush=True)
+        if team.leads and now - saved > save_every_s:
+            saved = now
+            checkpoint.save(path, _state(text, optimizer, step, clock))
+    if team.leads:
+        checkpoint.save(path, _state(text, optimizer, step, clock))
+    return step
+
+
+def _loss(text: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The lesson's loss on N strings, run in two parts of like lengths so that little is padding."""
+    order = ids.argmax(dim=-1).argsort()
+    vectors = torch.cat([tower.encode_text(text, ids[part]) for part in order.chunk(2)])  # (N, D)
+    return loss_against(vectors, targets[order])
+
+
+def _state(text: Any, optimizer: torch.optim.Optimizer, step: int, clock: Clock) -> dict[str, Any]:
+    return {
+        "text": text.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "elapsed": clock.elapsed,
+    }
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """The `text` step of the command line."""
+    corpus = data.load(chosen.corpus, chosen.cache)
+    wanted = lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
+    model = tower.build(tower.config(chosen.image_tower, chosen.image_size))
+    path = chosen.cache / "text.pt"
+    if not path.is_file():
+        begin_as_teacher(model.text, chosen.cache)
+
+    def work(team: Team) -> None:
+        train(model.text, wanted, path, hours=chosen.text_hours, seed=chosen.seed, team=team)
+
+    together(chosen.processes, work)

@@ -1,0 +1,71 @@
+"""WordNet's concrete nouns: names, glosses and what each is a kind of (format: wndb.5WN).
+
+Refuses to know about models; needs Debian's `wordnet-base` or any folder with data.noun and index.noun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WORDNET = Path("/usr/share/wordnet")
+# Lexicographer files (lexnames.5WN) of what a photograph can show: act, animal, artifact, body, food, group,
+# object, person, phenomenon, plant, shape, substance.
+CONCRETE = frozenset({4, 5, 6, 8, 13, 14, 17, 18, 19, 20, 25, 27})
+_IS_A, _INSTANCE_OF = "@", "@i"
+
+
+@dataclass(frozen=True, slots=True)
+class Synset:
+    """One meaning: its names, the usual one first."""
+
+    offset: str
+    kind: int
+    names: tuple[str, ...]
+    parents: tuple[str, ...]  # offsets of its hypernyms
+    is_instance: bool  # a proper name
+    gloss: str
+
+
+def synsets(folder: Path) -> dict[str, Synset]:
+    """All nouns of data.noun by offset."""
+    found = {}
+    for line in (folder / "data.noun").read_text("latin-1").splitlines():
+        if line.startswith("  "):  # the licence
+            continue
+        head, _, gloss = line.partition(" | ")
+        fields = head.split()
+        count = int(fields[3], 16)
+        names = tuple(name.replace("_", " ") for name in fields[4 : 4 + 2 * count : 2])
+        pointers = 4 + 2 * count
+        kinds, targets = fields[pointers + 1 :: 4], fields[pointers + 2 :: 4]
+        found[fields[0]] = Synset(
+            offset=fields[0],
+            kind=int(fields[1]),
+            names=names,
+            parents=tuple(t for k, t in zip(kinds, targets, strict=False) if k in (_IS_A, _INSTANCE_OF)),
+            is_instance=_INSTANCE_OF in kinds,
+            gloss=gloss.split(";")[0].strip(),
+        )
+    return found
+
+
+def first_senses(folder: Path) -> dict[str, str]:
+    """Each name's most common meaning: name -> offset."""
+    rows = (
+        line.split()
+        for line in (folder / "index.noun").read_text("latin-1").splitlines()
+        if not line.startswith("  ")
+    )
+    return {row[0].replace("_", " "): row[4 + int(row[3]) + 2] for row in rows}
+
+
+def concrete_nouns(folder: Path, *, words: int = 3) -> dict[str, Synset]:
+    """Names of at most `words` words whose most common meaning can be photographed; no proper names."""
+    every = synsets(folder)
+    found = {}
+    for name, offset in first_senses(folder).items():
+        synset = every[offset]
+        if synset.kind in CONCRETE and not synset.is_instance and len(name.split()) <= words:
+            found[name] = synset
+    return found

@@ -1,0 +1,79 @@
+"""A classifier without a model, for what a real one does only when something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ranking import LabelMatrix, Ranked, rank
+
+DIM = 4
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let others run until something has happened."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 (what happens elsewhere sets no event)
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class FakeClassifier:
+    """Answers at once, or with `error`, or when the test says so (`hold`)."""
+
+    error: Exception | None = None
+    hold: bool = False
+    is_ready: bool = True
+    given: list[Future[Any]] = field(default_factory=list)
+    info: Any = field(default_factory=lambda: SimpleNamespace(name="fake", embed_dim=DIM, context_length=77))
+
+    def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[Any]:
+        picture = SimpleNamespace(
+            vector=np.array([1, 0, 0, 0], dtype=np.float32),
+            width=1,
+            height=1,
+            decode_ms=1.0,
+            queue_ms=0.0,
+            encode_ms=2.0,
+        )
+        return self._future(picture)
+
+    def embed_texts(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[Any]:
+        return self._future(np.tile(np.array([1, 0, 0, 0], dtype=np.float32), (len(texts), 1)))
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [3 for _ in texts]
+
+    def label_matrix(
+        self, labels: Sequence[str], *, templates: Sequence[str] = (), deadline: float | None = None
+    ) -> Future[LabelMatrix]:
+        done: Future[LabelMatrix] = Future()
+        done.set_result(LabelMatrix(tuple(labels), np.eye(len(labels), DIM, dtype=np.float32)))
+        return done
+
+    def rank(
+        self, vector: NDArray[np.float32], matrix: LabelMatrix, *, top_k: int | None = None
+    ) -> list[Ranked]:
+        return rank(vector, matrix, logit_scale=100.0, top_k=top_k)
+
+    def stats(self) -> dict[str, float]:
+        return {"images_encoded_total": float(len(self.given))}
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def _future(self, value: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        self.given.append(done)
+        if self.error is not None:
+            done.set_exception(self.error)
+        elif not self.hold:
+            done.set_result(value)
+        return done

@@ -1,0 +1,149 @@
+"""A real server in a process of its own, around a fake classifier that takes a given time for each request.
+
+python -m tests.app.server_process '{"settings": {"port": 0}, "seconds": 0.01}'
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from tests.app.fakes import FakeClassifier
+
+ROOT = Path(__file__).parents[2]
+BODY = b'{"input": "a cat"}'
+ASK = (
+    b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(BODY)
+) + BODY
+
+
+class SlowClassifier(FakeClassifier):
+    """One after the other, like a device: so many seconds each."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._worked = 0
+        self._queue: SimpleQueue[Future[Any]] = SimpleQueue()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def embed_texts(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[Any]:
+        done: Future[Any] = Future()
+        self._queue.put(done)
+        return done
+
+    def stats(self) -> dict[str, float]:
+        return {"worked_total": self._worked}
+
+    def _work(self) -> None:
+        while True:
+            done = self._queue.get()
+            if done.set_running_or_notify_cancel():
+                time.sleep(self._seconds)
+                self._worked += 1
+                done.set_result([[1.0, 0.0, 0.0, 0.0]])
+
+
+def main() -> None:
+    from app.main import create_app
+    from app.observe import configure_logging
+    from app.server import serve
+    from app.settings import Settings
+
+    given = json.loads(sys.argv[1])
+    settings = Settings(**given["settings"])
+    configure_logging(settings.log_level)
+    slow: Any = SlowClassifier(given["seconds"])
+    serve(create_app(settings, {"fake": slow}), settings)
+
+
+@dataclass
+class Running:
+    """The process and its port."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def ask(self, request: bytes = ASK) -> tuple[int, dict[str, str], bytes]:
+        """One request on a connection of its own."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            return read_answer(connection)
+
+    def metric(self, name: str) -> float:
+        """One number of /metrics."""
+        _, _, body = self.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        [line] = [line for line in body.decode().splitlines() if line.startswith(name)]
+        return float(line.rpartition(" ")[2])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def running(seconds: float = 0.0, **settings: Any) -> Iterator[Running]:
+    """A server that answers; it is ended when the block ends, if the test has not done so."""
+    given = json.dumps({"settings": {"port": 0, **settings}, "seconds": seconds})
+    command = [sys.executable, "-m", "tests.app.server_process", given]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            found = re.search(r"running on http://127\.0\.0\.1:(\d+)", line)
+            if found:
+                break
+        else:
+            raise AssertionError("the server did not start")
+        drain = threading.Thread(target=lambda: [None for _ in process.stderr or ()], daemon=True)
+        drain.start()
+        yield Running(process, int(found[1]))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        drain.join()
+        process.stderr.close()
+
+
+def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of one answer. Raises ConnectionError when it ends too early."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _more(connection)
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    if status.split()[1] == "100":
+        return 100, {}, body
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    while len(body) < int(headers["content-length"]):
+        body += _more(connection)
+    return int(status.split()[1]), headers, body
+
+
+def _more(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionError("closed before the answer was whole")
+    return data
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Label sets on the page: saved, edited, chosen, given an example. Against a real service that keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.app.web.service import free_port, serving
+from tests.app.web.visitor import Visitor, visit
+
+ASKED = "**/v1/classify"
+
+
+@pytest.fixture
+def visitor(browser: Any, classifier: Any) -> Iterator[Visitor]:
+    with serving({"embedded": classifier}, free_port()) as url, visit(browser, url) as arrived:
+        arrived.open()
+        yield arrived
+        assert arrived.complaints == []
+
+
+def test_a_set_is_saved_edited_and_chosen_again(visitor: Visitor, photographs: dict[str, bytes]) -> None:
+    page = visitor.page
+    visitor.drop(photographs["cat"])
+    visitor.type_words("cat", "motorcycle")
+    page.select_option("#template", "photo")
+    save_as(visitor, "My Pets!", "my-pets")
+    page.get_by_role("button", name="Save changes").wait_for(state="hidden")
+    assert labels(visitor, "my-pets") == ["cat", "motorcycle"]
+    visitor.type_words("dog")
+    page.get_by_role("button", name="Save changes").click()
+    page.get_by_text("Saved “my-pets”.").wait_for()
+    assert labels(visitor, "my-pets") == ["cat", "motorcycle", "dog"]
+    page.get_by_role("button", name="Clear the words").click()
+    page.select_option("#set-choice", "none")
+    page.select_option("#set-choice", "my-pets")
+    assert visitor.ranked(count=3)[0] == "cat"
+    asked = json.loads(visitor.posts("v1/classify")[-1].post_data)
+    assert asked["label_set"] == "my-pets" and "labels" not in asked
+
+
+def test_a_picture_becomes_an_example(visitor: Visitor, photographs: dict[str, bytes]) -> None:
+    page = visitor.page
+    visitor.drop(photographs["cat"])
+    visitor.type_words("quux", "motorcycle")
+    visitor.ranked(count=2)
+    with page.expect_response(ASKED) as before:
+        save_as(visitor, "odd", "odd")
+    visitor.ranked(count=2)
+    page.get_by_label("Word that cat.jpg is an example of").select_option("quux")
+    with page.expect_response(ASKED) as after:
+        page.locator(".example button").click()
+    page.get_by_text("Added to quux.").wait_for()
+    assert probability_of("quux", after.value) > probability_of("quux", before.value)
+    assert len(visitor.posts("v1/embeddings/images")) == 1
+
+
+def test_none_of_these_is_said_where_the_service_says_so(
+    visitor: Visitor, photographs: dict[str, bytes]
+) -> None:
+    visitor.drop(photographs["cat"])
+    visitor.type_words("motorcycle", "airplane")
+    visitor.ranked(count=2)
+    with visitor.page.expect_response(ASKED) as asked:
+        visitor.page.get_by_label("Allow “none of these”").check()
+    assert asked.value.request.post_data_json["reject"] is True
+    rejected = asked.value.json()["results"][0]["rejection"]["rejected"]
+    visitor.ranked(count=2) if not rejected else visitor.page.locator(".verdict").wait_for()
+    assert visitor.page.get_by_text("None of these:").is_visible() is rejected
+
+
+def test_a_set_that_was_changed_elsewhere_is_not_overwritten(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.type_words("cat", "dog")
+    save_as(visitor, "pets", "pets")
+    change = Request(f"{visitor.url}v1/label-sets/pets", b'{"labels": ["fox"]}', method="PUT")
+    change.add_header("Content-Type", "application/json")
+    answer(change)
+    visitor.type_words("horse")
+    page.get_by_role("button", name="Save changes").click()
+    page.get_by_text("has been saved meanwhile").wait_for()
+    assert labels(visitor, "pets") == ["fox"]
+    visitor.complaints.clear()  # of the 412
+
+
+def probability_of(word: str, response: Any) -> float:
+    [result] = response.json()["results"]
+    return next(float(each["probability"]) for each in result["ranking"] if each["label"] == word)
+
+
+def save_as(visitor: Visitor, name: str, plain: str) -> None:
+    visitor.page.get_by_role("button", name="Save as…").click()
+    visitor.page.get_by_label("Name of the set").fill(name)
+    visitor.page.keyboard.press("Enter")
+    visitor.page.get_by_text(f"Saved “{plain}”.").wait_for()
+
+
+def labels(visitor: Visitor, name: str) -> list[str]:
+    kept = answer(Request(f"{visitor.url}v1/label-sets/{name}"))
+    return [label["label"] for label in kept["labels"]]
+
+
+def answer(request: Request) -> Any:
+    with urlopen(request) as response:
+        return json.load(response)

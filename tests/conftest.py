@@ -1,0 +1,109 @@
+"""Fixtures that every wing's tests share: a hub on loopback, the embedded model, real photographs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Hub, random_model
+from tests.server import Server
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+_HUB: pytest.StashKey[Hub] = pytest.StashKey()
+_TMP: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
+
+# open_clip's names of the repositories, and the architecture that each holds.
+REPOSITORIES = {
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": "ViT-B-32",
+    "timm/ViT-B-32-SigLIP2-256": "ViT-B-32-SigLIP2-256",
+    "timm/MobileCLIP2-S0-OpenCLIP": "MobileCLIP2-S0",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # huggingface_hub reads these when it is imported, so they must stand before any test module is.
+    tmp = tempfile.TemporaryDirectory(prefix="candid-hub-")
+    hub = Hub(Path(tmp.name) / "repositories")
+    for repository, architecture in REPOSITORIES.items():
+        hub.recipes[repository] = random_model(architecture)
+    config.stash[_HUB], config.stash[_TMP] = hub, tmp
+    os.environ |= {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(Path(tmp.name) / "home"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        # Nothing of the user's own is read or written by the tests.
+        "XDG_CACHE_HOME": str(Path(tmp.name) / "cache"),
+        "XDG_DATA_HOME": str(Path(tmp.name) / "data"),
+    }
+    # A developer's own settings must not decide whether the tests pass.
+    for name in [
+        name for name in os.environ if name.startswith("CANDID_") and name != "CANDID_UPDATE_SCREENSHOTS"
+    ]:
+        del os.environ[name]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_HUB].close()
+    config.stash[_TMP].cleanup()
+
+
+@pytest.fixture(scope="session")
+def hub(request: pytest.FixtureRequest) -> Hub:
+    """The loopback hub that `HF_ENDPOINT` names during the tests."""
+    return request.config.stash[_HUB]
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Iterator["Classifier"]:  # noqa: F821, UP037
+    """The embedded model, loaded once."""
+    import models
+
+    loaded = models.load("embedded")
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, bytes]:
+    """Real photographs of scikit-image's package as JPEG files, by what they show."""
+    import io
+
+    import skimage.data
+    from PIL import Image
+
+    pictures = {
+        "cat": skimage.data.cat(),
+        "coffee cup": skimage.data.coffee(),
+        "astronaut": skimage.data.astronaut(),
+        "rocket": skimage.data.rocket(),
+    }
+    files = {}
+    for name, pixels in pictures.items():
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+        files[name] = buffer.getvalue()
+    return files
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`candid serve` with the embedded model, in a process of its own, for all tests that only ask."""
+    started = Server(tmp_path_factory.mktemp("server"))
+    started.wait_until_ready()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of labelled photographs beside the checkout; tests that need it are skipped without it."""
+    if not (SHARED / "eval").is_dir():
+        pytest.skip("needs ../shared, which this machine does not have")
+    return SHARED

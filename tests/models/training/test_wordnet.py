@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.training import wordnet
+from models.training.names import Hypernyms, above
+
+# Three synsets in wndb.5WN's format, less what nobody reads: an animal, a cat, a proper name.
+DATA = """\
+  1 This is the licence.
+00000001 05 n 02 animal 0 creature 0 000 | a living thing; "it moves"
+00000002 05 n 03 cat 0 house_cat 0 Felis_catus 0 001 @ 00000001 n 0000 | feline mammal
+00000003 05 n 01 Garfield 0 001 @i 00000002 n 0000 | a cat of the comics
+00000004 07 n 01 speed 0 000 | how fast
+"""
+INDEX = """\
+  1 This is the licence.
+animal n 1 0 1 0 00000001
+cat n 1 1 @ 1 0 00000002
+house_cat n 1 1 @ 1 0 00000002
+felis_catus n 1 1 @ 1 0 00000002
+garfield n 1 1 @i 1 0 00000003
+speed n 1 0 1 0 00000004
+"""
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    (tmp_path / "data.noun").write_text(DATA)
+    (tmp_path / "index.noun").write_text(INDEX)
+    return tmp_path
+
+
+def test_synsets_tell_names_parents_and_gloss(words: Path) -> None:
+    found = wordnet.synsets(words)
+    cat = found["00000002"]
+    assert cat.names == ("cat", "house cat", "Felis catus")
+    assert cat.parents == ("00000001",)
+    assert cat.gloss == "feline mammal"
+    assert found["00000001"].gloss == "a living thing"
+    assert found["00000003"].is_instance
+
+
+def test_concrete_nouns_leave_out_proper_names_and_what_cannot_be_seen(words: Path) -> None:
+    assert sorted(wordnet.concrete_nouns(words)) == ["animal", "cat", "felis catus", "house cat"]
+    assert sorted(wordnet.concrete_nouns(words, words=1)) == ["animal", "cat"]
+
+
+def test_hypernyms_of_a_label_come_by_word_or_by_id(words: Path) -> None:
+    found = Hypernyms.read(words)
+    assert found.of(("house cat",), None) == ("animal",)
+    assert found.of(("some label",), "n00000002") == ("animal",)
+    assert found.of(("some label",), None) == ()
+    assert found.of_class(("cat", "house cat", "Felis catus")) == ("cat", "animal")
+    assert above(found.every["00000001"], found.every) == ()

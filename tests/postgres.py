@@ -1,0 +1,73 @@
+"""A PostgreSQL server of the tests' own: made, started and thrown away, never as root."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+START_TIMEOUT_S = 60
+
+
+def program(name: str) -> str | None:
+    """Where the server's program is; Debian keeps them out of PATH."""
+    found = shutil.which(name)
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return found or (str(versions[-1]) if versions else None)
+
+
+def _user() -> str | None:
+    """Whom to run as: None is ourselves; PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of an empty database; the test is skipped, with the reason, where there is no PostgreSQL."""
+    initdb, postgres = program("initdb"), program("postgres")
+    if initdb is None or postgres is None:
+        pytest.skip("needs PostgreSQL's server programs (Debian: apt-get install postgresql)")
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'candid[postgres]'")
+    user = _user()
+    if os.geteuid() == 0 and user is None:
+        pytest.skip("PostgreSQL does not run as root, and there is no other user here")
+    folder = Path(tempfile.mkdtemp(prefix="candid-pg-"))  # short: a socket's path has 107 characters at most
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        with _running(folder, initdb, postgres, user):
+            yield f"postgresql://candid@/postgres?host={folder}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(folder: Path, initdb: str, postgres: str, user: str | None) -> Iterator[None]:
+    data = folder / "data"
+    make = [initdb, "-D", str(data), "-U", "candid", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(make, check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder)
+    command = [postgres, "-D", str(data), "-k", str(folder), "-c", "listen_addresses="]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=folder)
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while b"ready to accept connections" not in (folder / "log").read_bytes():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "log").read_text())
+            time.sleep(0.05)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: does not wait for clients
+        process.wait(30)
