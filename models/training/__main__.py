@@ -33,6 +33,7 @@ def options() -> argparse.Namespace:
     add("--words", type=Path, default=Path("/usr/share/wordnet"), help="folder of WordNet's data.noun")
     add("--cache", type=Path, default=_CACHE, help="folder of decoded pictures and checkpoints")
     add("--out", type=Path, default=Path("models/embedded"), help="folder to export to")
+    add("--begin-with", type=Path, help="exported folder that `joint` goes on from where no checkpoint is")
     add("--image-tower", default="hgnetv2_b0", help="timm model, trained from random weights")
     add("--image-size", type=int, default=96, help="px, at the end of the training and when serving")
     add("--batch", type=int, default=96, help="pictures a step of `joint`, over all processes")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from models.training import checkpoint, tower
 
@@ -35,6 +35,16 @@ def write(folder: Path, state: dict[str, torch.Tensor], configuration: dict[str,
     (folder / CONFIG).write_text(json.dumps(configuration, indent=2) + "\n")
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     (folder / CHECKSUMS).write_text(f"{digest}  {WEIGHTS}\n")
+
+
+def read(folder: Path, model: Any) -> int:
+    """Load what `write` wrote into `model`; returns how many pictures those weights have seen.
+
+    For a machine that has the exported folder and no checkpoint: the optimizer begins anew.
+    """
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    seen: int = int(json.loads((folder / CONFIG).read_text())["tag"].removesuffix("-pictures"))
+    return seen
 
 
 def run(chosen: argparse.Namespace) -> None:

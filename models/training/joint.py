@@ -97,7 +97,7 @@ def _tell(run: Run, clock: Clock, folder: Path, **values: float) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """The `joint` step of the command line."""
-    from models.training import data, names, text
+    from models.training import data, export, names, text
 
     corpus = data.load(chosen.corpus, chosen.cache)
     lesson = text.lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
@@ -108,6 +108,8 @@ def run(chosen: argparse.Namespace) -> None:
     state = checkpoint.load(chosen.cache / "joint.pt")
     if state is not None:
         started.restore(state)
+    elif chosen.begin_with is not None:
+        started.seen = export.read(chosen.begin_with, model)
     else:
         learnt = checkpoint.load(chosen.cache / "text.pt")
         if learnt is None:

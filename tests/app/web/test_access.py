@@ -18,7 +18,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 def test_everything_is_reached_with_the_tab_key(visitor: Visitor, photographs: dict[str, bytes]) -> None:
-    visitor.drop(photographs["cat"])
+    visitor.drop(photographs["coffee cup"])
     visitor.type_words(*WORDS)
     visitor.ranked(count=4)
     page = visitor.page
@@ -34,10 +34,10 @@ def test_everything_is_reached_with_the_tab_key(visitor: Visitor, photographs: d
         "clear-words",
         "template",
         "Remove airplane",
-        "Remove cat.jpg",
+        "Remove cup.jpg",
     }
     assert expected | {"choose", "curl-copy", "curl", "larger-copy"} <= reached
-    page.get_by_label("Remove cat.jpg").focus()
+    page.get_by_label("Remove cup.jpg").focus()
     page.keyboard.press("Enter")
     assert page.locator(".card").count() == 0
     assert page.evaluate("document.activeElement.id") == "choose"

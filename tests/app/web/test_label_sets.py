@@ -25,33 +25,33 @@ def visitor(browser: Any, classifier: Any) -> Iterator[Visitor]:
 
 def test_a_set_is_saved_edited_and_chosen_again(visitor: Visitor, photographs: dict[str, bytes]) -> None:
     page = visitor.page
-    visitor.drop(photographs["cat"])
-    visitor.type_words("cat", "motorcycle")
+    visitor.drop(photographs["coffee cup"])
+    visitor.type_words("coffee cup", "motorcycle")
     page.select_option("#template", "photo")
     save_as(visitor, "My Pets!", "my-pets")
     page.get_by_role("button", name="Save changes").wait_for(state="hidden")
-    assert labels(visitor, "my-pets") == ["cat", "motorcycle"]
+    assert labels(visitor, "my-pets") == ["coffee cup", "motorcycle"]
     visitor.type_words("dog")
     page.get_by_role("button", name="Save changes").click()
     page.get_by_text("Saved “my-pets”.").wait_for()
-    assert labels(visitor, "my-pets") == ["cat", "motorcycle", "dog"]
+    assert labels(visitor, "my-pets") == ["coffee cup", "motorcycle", "dog"]
     page.get_by_role("button", name="Clear the words").click()
     page.select_option("#set-choice", "none")
     page.select_option("#set-choice", "my-pets")
-    assert visitor.ranked(count=3)[0] == "cat"
+    assert visitor.ranked(count=3)[0] == "coffee cup"
     asked = json.loads(visitor.posts("v1/classify")[-1].post_data)
     assert asked["label_set"] == "my-pets" and "labels" not in asked
 
 
 def test_a_picture_becomes_an_example(visitor: Visitor, photographs: dict[str, bytes]) -> None:
     page = visitor.page
-    visitor.drop(photographs["cat"])
+    visitor.drop(photographs["coffee cup"])
     visitor.type_words("quux", "motorcycle")
     visitor.ranked(count=2)
     with page.expect_response(ASKED) as before:
         save_as(visitor, "odd", "odd")
     visitor.ranked(count=2)
-    page.get_by_label("Word that cat.jpg is an example of").select_option("quux")
+    page.get_by_label("Word that cup.jpg is an example of").select_option("quux")
     with page.expect_response(ASKED) as after:
         page.locator(".example button").click()
     page.get_by_text("Added to quux.").wait_for()
@@ -62,7 +62,7 @@ def test_a_picture_becomes_an_example(visitor: Visitor, photographs: dict[str, b
 def test_none_of_these_is_said_where_the_service_says_so(
     visitor: Visitor, photographs: dict[str, bytes]
 ) -> None:
-    visitor.drop(photographs["cat"])
+    visitor.drop(photographs["coffee cup"])
     visitor.type_words("motorcycle", "airplane")
     visitor.ranked(count=2)
     with visitor.page.expect_response(ASKED) as asked:
@@ -75,7 +75,7 @@ def test_none_of_these_is_said_where_the_service_says_so(
 
 def test_a_set_that_was_changed_elsewhere_is_not_overwritten(visitor: Visitor) -> None:
     page = visitor.page
-    visitor.type_words("cat", "dog")
+    visitor.type_words("coffee cup", "dog")
     save_as(visitor, "pets", "pets")
     change = Request(f"{visitor.url}v1/label-sets/pets", b'{"labels": ["fox"]}', method="PUT")
     change.add_header("Content-Type", "application/json")

@@ -23,9 +23,9 @@ def test_a_busy_service_is_asked_again(visitor: Visitor, photographs: dict[str, 
             route.fulfill(status=503, headers={"retry-after": "0"}, json=body)
 
     visitor.page.route("**/v1/embeddings/images", busy_at_first)
-    visitor.type_words("cat", "airplane")
-    visitor.drop(photographs["cat"])
-    assert visitor.ranked(count=2)[0] == "cat"
+    visitor.type_words("coffee cup", "airplane")
+    visitor.drop(photographs["coffee cup"])
+    assert visitor.ranked(count=2)[0] == "coffee cup"
     assert len(turns) == 2
     visitor.complaints.clear()  # of the 503
 
@@ -34,15 +34,15 @@ def test_a_picture_that_breaks_the_connection_is_not_sent_for_ever(
     visitor: Visitor, photographs: dict[str, bytes]
 ) -> None:
     visitor.page.route("**/v1/embeddings/images", lambda route: route.abort())
-    visitor.type_words("cat", "airplane")
-    visitor.drop(photographs["cat"])
+    visitor.type_words("coffee cup", "airplane")
+    visitor.drop(photographs["coffee cup"])
     visitor.page.get_by_role("button", name="Try now").click()  # the service is there
     problem = visitor.page.locator(".card .problem")
     problem.wait_for()
     assert "The connection broke while this picture was sent." in problem.inner_text()
     visitor.page.unroute("**/v1/embeddings/images")
     visitor.page.get_by_role("button", name="Try again").click()
-    assert visitor.ranked(count=2)[0] == "cat"
+    assert visitor.ranked(count=2)[0] == "coffee cup"
     visitor.complaints.clear()  # of the aborted requests
 
 
@@ -60,9 +60,9 @@ def test_the_key_is_asked_for_refused_and_kept_in_the_tab(
         assert_accessible(visitor)
         page.keyboard.press("Enter")
         page.wait_for_selector("#model-facts div", state="attached")
-        visitor.drop(photographs["cat"])
+        visitor.drop(photographs["coffee cup"])
         visitor.type_words(*WORDS)
-        assert visitor.ranked(count=4)[0] == "cat"
+        assert visitor.ranked(count=4)[0] == "coffee cup"
         assert GOOD_KEY not in page.content()
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
 
@@ -74,19 +74,19 @@ def test_the_service_goes_away_and_comes_back(
     with ExitStack() as first, visit(browser, f"http://127.0.0.1:{port}/") as visitor:
         first.enter_context(serving({"embedded": classifier}, port))
         visitor.open()
-        visitor.drop(photographs["cat"])
+        visitor.drop(photographs["coffee cup"])
         visitor.type_words("dog", "airplane")
         visitor.ranked(count=2)
         first.close()
-        visitor.type_words("cat")
+        visitor.type_words("coffee cup")
         banner = visitor.page.locator("#outage")
         banner.wait_for()
         assert "Candid does not answer. Your pictures and words are still here." in banner.inner_text()
-        visitor.drop(photographs["coffee cup"], "cup.jpg")
+        visitor.drop(photographs["cat"], "other.jpg")
         assert_accessible(visitor)
         with serving({"embedded": classifier}, port):
             visitor.page.get_by_role("button", name="Try now").click()
             banner.wait_for(state="hidden")
-            assert visitor.ranked(0, count=3)[0] == "cat"
+            assert visitor.ranked(0, count=3)[0] == "coffee cup"
             visitor.ranked(1, count=3)
             assert len(visitor.posts("v1/embeddings/images")) >= 2

@@ -63,7 +63,7 @@ class Visitor:
         self.page.goto(self.url)
         self.page.wait_for_selector("#model-facts div", state="attached")
 
-    def drop(self, data: bytes, name: str = "cat.jpg", kind: str = "drop", target: str = "#drop") -> None:
+    def drop(self, data: bytes, name: str = "cup.jpg", kind: str = "drop", target: str = "#drop") -> None:
         encoded = base64.b64encode(data).decode()
         self.page.evaluate(DELIVER, [kind, target, name, "image/jpeg", encoded])
 
