@@ -19,7 +19,7 @@ BENCH ?=
 IMAGE ?= candid
 VARIANT ?= cpu
 
-.PHONY: help serve test clients lint format typecheck bench lock image clean
+.PHONY: help serve test clients docs lint format typecheck bench lock image clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,9 @@ clients: $(VENV)/.created ## the other programs' clients that the compatibility 
 	  --requirement $(CLIENTS)/requirements.txt
 	@if command -v npm >/dev/null; then npm ci --silent --prefix $(CLIENTS); \
 	else echo "npm is not here: the JavaScript client's tests will be skipped."; fi
+
+docs: $(VENV)/.installed-dev ## write replies, the table of models and the page's picture in README and docs/ anew
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py tests/test_better_answers.py tests/app/web/test_page.py
 
 lint: $(VENV)/.installed-dev ## ruff, without changing a file
 	$(BIN)/ruff check .

@@ -43,9 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "XDG_DATA_HOME": str(Path(tmp.name) / "data"),
     }
     # A developer's own settings must not decide whether the tests pass.
-    for name in [
-        name for name in os.environ if name.startswith("CANDID_") and name != "CANDID_UPDATE_SCREENSHOTS"
-    ]:
+    for name in [name for name in os.environ if name.startswith("CANDID_")]:
         del os.environ[name]
 
 

@@ -1,7 +1,7 @@
 """Every code block of docs/better-answers.md runs, in its order, against a real server and one folder.
 
 A `json` block that follows a shell block is the reply to its last command: the same shape and the same words.
-Its figures belong to the embedded model and are not held; `UPDATE_GUIDE=1` writes the present ones.
+Its figures belong to the embedded model and are not held; `UPDATE_DOCS=1` writes the present ones.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def test_a_block_runs_and_its_reply_is_like_the_one_shown(index: int, folder: Pa
     output = run(BLOCKS[index][1], folder, guided)
     assert '"error"' not in output
     following = BLOCKS[index + 1] if index + 1 < len(BLOCKS) else ("", "")
-    if following[0] == "json" and os.environ.get("UPDATE_GUIDE"):
+    if following[0] == "json" and os.environ.get("UPDATE_DOCS"):
         page, reply = PAGE.read_text(encoding="utf-8"), json.loads(output)
         shown = f"{BLOCKS[index][1]}```\n\n```json\n"
         PAGE.write_text(page.replace(shown + following[1], f"{shown}{pretty(reply)}\n"), encoding="utf-8")

@@ -2,8 +2,8 @@
 
 Shell blocks run in a folder that holds the photographs they name, against a real server. A `json` block right
 after one is its reply (`jsonl`: in lines, in any order); in it "…" stands for anything. Commands that would
-install, start a service, train or need Docker are held against what they name. `UPDATE_DOCS=1` writes the
-replies as they are now, and the table of models.
+install, start a service, train or need Docker are held against what they name. `make docs`
+writes the replies as they are now, and the table of models.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ def test_the_table_of_models_is_the_catalogue() -> None:
     if UPDATE:
         page.write_text(text.replace(head + rule + shown, head + rule + rows), encoding="utf-8")
     else:
-        assert shown == rows, "UPDATE_DOCS=1 writes it anew"
+        assert shown == rows, "`make docs` writes it anew"
 
 
 def table_row(row: Row) -> str:

@@ -122,9 +122,18 @@ function pause(milliseconds, signal) {
 }
 
 /** Whether the service would answer now. */
-export async function isReady() {
+export const isReady = () => isThere("readyz", "GET");
+
+/** Whether the service shows its docs page. */
+export const hasDocs = () => isThere("docs", "HEAD");
+
+/**
+ * @param {string} path
+ * @param {string} method
+ */
+async function isThere(path, method) {
   try {
-    return (await fetch(address("readyz"), { cache: "no-store" })).ok;
+    return (await fetch(address(path), { method, cache: "no-store" })).ok;
   } catch {
     return false;
   }

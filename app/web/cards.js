@@ -1,8 +1,8 @@
 // The pictures as they are shown: each in its frame, with its ranking or with what to do about it.
 
 import { make, need, say } from "./dom.js";
+import { newExampleLine } from "./exampleline.js";
 import { createRanking } from "./ranking.js";
-import { isEdited } from "./state.js";
 
 /** @typedef {import("./state.js").Picture} Picture */
 /** @typedef {import("./state.js").State} State */
@@ -11,7 +11,7 @@ import { isEdited } from "./state.js";
  * @param {object} acts
  * @param {(id: string) => void} acts.remove
  * @param {(id: string) => void} acts.again
- * @param {(picture: Picture, label: string) => Promise<string>} acts.addExample   gives what to say
+ * @param {import("./exampleline.js").Acts} acts.examples
  * @param {(picture: Picture) => boolean} acts.isCurrent
  */
 export function setUpCards(acts) {
@@ -54,7 +54,7 @@ function newCard(picture, acts) {
   const again = make("button", { type: "button", class: "quiet" }, "Try again");
   const verdict = make("p", { class: "verdict" });
   const ranking = createRanking();
-  const example = newExample(picture, acts);
+  const example = newExampleLine(picture, acts.examples);
   const root = make("li", { class: "card" },
     make("figure", { class: "frame" }, make("div", { class: "pane" }, image), cross,
       make("figcaption", {}, number, make("span", { class: "name" }, picture.name), size)),
@@ -79,7 +79,7 @@ function newCard(picture, acts) {
    */
   function draw(now, state, place) {
     const current = acts.isCurrent(now);
-    const shows = [now, place, current, state.labels, state.offers, state.set, state.question];
+    const shows = [now, place, current, state.labels, state.set, state.question];
     if (shows.every((value, index) => value === drawn[index])) return; // another picture's news
     drawn = shows;
     root.dataset.status = now.status;
@@ -112,36 +112,4 @@ function statusText({ status, problem, ranking }, { labels, question }) {
   if (status === "sending" && ranking === null) return "Looking at the picture…";
   if (ranking === null && question === "") return "Comparing it with your words…";
   return "";
-}
-
-/**
- * "Add this picture as an example of …", for services that offer it and label sets that are saved.
- * @param {Picture} picture
- * @param {Parameters<typeof setUpCards>[0]} acts
- */
-function newExample(picture, acts) {
-  const choice = make("select", { "aria-label": `Word that ${picture.name} is an example of` });
-  const add = make("button", { type: "button", class: "quiet" }, "Add");
-  const said = make("span", { class: "hint", role: "status" });
-  const root = make("p", { class: "example" }, make("span", { class: "hint" }, "An example of"), choice, add, said);
-  let drawn = "";
-  add.addEventListener("click", async () => {
-    add.disabled = true;
-    said.textContent = await acts.addExample(picture, choice.value);
-    add.disabled = false;
-  });
-
-  /**
-   * @param {Picture} now
-   * @param {State} state
-   */
-  function draw(now, state) {
-    const { offers, set, labels } = state;
-    root.hidden = !(offers.examples && set && !isEdited(state) && now.status === "ready");
-    if (root.hidden || drawn === labels.join("\n")) return;
-    drawn = labels.join("\n");
-    choice.replaceChildren(...labels.map((label) => make("option", {}, label)));
-  }
-
-  return { root, draw };
 }

@@ -1,4 +1,4 @@
-// Label sets: choose, edit, save, and give one an example. Shown only where the service offers them.
+// Label sets: choose, edit, save, delete.
 
 import { Refused, request } from "./api.js";
 import { make, need, say } from "./dom.js";
@@ -7,7 +7,7 @@ import { explain } from "./words.js";
 
 const path = "v1/label-sets";
 /** @param {string} name */
-const pathOf = (name) => `${path}/${encodeURIComponent(name)}`;
+export const pathOf = (name) => `${path}/${encodeURIComponent(name)}`;
 
 /** @typedef {import("./state.js").LabelSet} LabelSet */
 /** @typedef {import("./state.js").State} State */
@@ -17,7 +17,7 @@ const pathOf = (name) => `${path}/${encodeURIComponent(name)}`;
  * @param {string | null} etag
  * @returns {LabelSet}
  */
-function readSet(body, etag) {
+export function readSet(body, etag) {
   const labels = body.labels.map((/** @type {any} */ { label }) => label);
   return { name: body.name, labels, reject: body.reject, etag, body };
 }
@@ -38,12 +38,12 @@ export function setName(name) {
 export function setUpLabelSets(store, troubled) {
   const choice = need("set-choice", HTMLSelectElement);
   const save = need("set-save", HTMLButtonElement);
+  const remove = need("set-delete", HTMLButtonElement);
   const form = need("set-form", HTMLFormElement);
   const name = need("set-name", HTMLInputElement);
   const note = need("set-note", HTMLParagraphElement);
 
   async function list() {
-    if (!store.get().offers.labelSets) return;
     try {
       const { body } = await request(path);
       const names = body.data.map((/** @type {any} */ set) => set.name);
@@ -85,60 +85,78 @@ export function setUpLabelSets(store, troubled) {
     await list();
   }
 
-  /** @param {() => Promise<void>} work */
-  async function attempt(work) {
+  /**
+   * @param {() => Promise<void>} work
+   * @param {string} [overtaken]  what to say when the set is not what the page believes
+   */
+  async function attempt(work, overtaken = "This set has been saved meanwhile, elsewhere. Choose it again to see it.") {
     try {
       await work();
     } catch (error) {
       if (troubled(error)) return;
-      const overtaken = error instanceof Refused && error.status === 412;
-      say(note, overtaken ? "A set of this name has been saved meanwhile. Choose it again to see it." : explain(error));
+      say(note, error instanceof Refused && error.status === 412 ? overtaken : explain(error));
     }
+  }
+
+  /** @param {string} [why]  what to say while a name is asked for */
+  function askForName(why = "") {
+    say(note, why);
+    form.hidden = false;
+    name.focus();
+  }
+
+  function forget() {
+    const { set } = store.get();
+    if (!set || !window.confirm(`Delete the label set “${set.name}” with its examples?`)) return;
+    void attempt(async () => {
+      await request(pathOf(set.name), { method: "DELETE", headers: unchanged(set) });
+      store.set({ set: null });
+      await list();
+      say(note, `Deleted “${set.name}”. Its words are still here.`);
+      choice.focus();
+    });
   }
 
   choice.addEventListener("change", () => void choose());
   save.addEventListener("click", () => void attempt(async () => {
     const { set } = store.get();
-    if (set) await put(set.name, set.etag ? { "if-match": set.etag } : {});
+    if (set) await put(set.name, unchanged(set));
   }));
-  need("set-save-as", HTMLButtonElement).addEventListener("click", () => { form.hidden = false; name.focus(); });
+  remove.addEventListener("click", forget);
+  need("set-save-as", HTMLButtonElement).addEventListener("click", () => askForName());
   need("set-cancel", HTMLButtonElement).addEventListener("click", () => { form.hidden = true; choice.focus(); });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const plain = setName(name.value);
     if (plain === "") return name.focus();
-    form.hidden = true;
-    void attempt(() => put(plain, { "if-none-match": "*" }));
+    void attempt(async () => {
+      await put(plain, { "if-none-match": "*" });
+      form.hidden = true;
+      choice.focus();
+    }, `There is a set “${plain}” already. Take another name, or choose that set and change it.`);
   });
   store.listen((state, before) => {
     if (state.labels !== before.labels) say(note, "");
-    need("sets", HTMLDivElement).hidden = !state.offers.labelSets;
     save.hidden = !hasChanges(state);
+    remove.hidden = state.set === null;
   });
 
-  /**
-   * @param {import("./state.js").Picture} picture
-   * @param {string} label
-   * @returns {Promise<string>} what to say about it
-   */
-  async function addExample({ file }, label) {
-    const { set } = store.get();
-    if (!set) return "";
-    const form = new FormData();
-    form.append("images", file, file.name);
-    try {
-      await request(`${pathOf(set.name)}/labels/${encodeURIComponent(label)}/examples`, { form });
-      const { body, etag } = await request(pathOf(set.name));
-      const pictures = store.get().pictures.map((picture) => ({ ...picture, rankedFor: "" })); // all may rank anew
-      store.set({ set: readSet(body, etag), pictures });
-    } catch (error) {
-      return troubled(error) ? "" : explain(error);
-    }
-    return `Added to ${label}.`;
+  /** Ask for what is missing before a picture can become an example: a set that holds the words of now. */
+  function prepare() {
+    if (store.get().set === null) return askForName("Examples are kept in a label set: give these words a name first.");
+    say(note, "Save the changes first: examples are kept with the words of the set.");
+    save.focus();
   }
 
-  return { list, addExample };
+  return { list, prepare };
 }
+
+/**
+ * The condition that a set is still the version that the page shows.
+ * @param {LabelSet} set
+ * @returns {Record<string, string>}
+ */
+const unchanged = ({ etag }) => (etag ? { "if-match": etag } : {});
 
 /** @param {State} state */
 function hasChanges(state) {

@@ -1,16 +1,16 @@
 // The page put together: state in the middle, each module around it with one job.
 
-import { address, key, request } from "./api.js";
+import { address, hasDocs, key, request } from "./api.js";
 import { announce, announceNews } from "./announce.js";
 import { setUpCards } from "./cards.js";
 import { setUpChips } from "./chips.js";
 import { curlCommand } from "./curl.js";
 import { copies, need, say } from "./dom.js";
+import { setUpExamples } from "./examples.js";
 import { setUpIntake } from "./intake.js";
 import { setUpLabelSets } from "./labelsets.js";
 import { remember, remembered } from "./memory.js";
 import { readModel, setUpModel } from "./model.js";
-import { learnOffers } from "./offers.js";
 import { setUpPictures } from "./pictures.js";
 import { question, setUpRanker } from "./ranker.js";
 import { setUpStarters } from "./starters.js";
@@ -31,7 +31,7 @@ const chips = setUpChips({
   labels: () => store.get().labels, change: (labels) => store.set({ labels }), announce,
 });
 const drawCards = setUpCards({
-  remove: pictures.remove, again: pictures.again, isCurrent: ranker.isCurrent, addExample: sets.addExample,
+  remove: pictures.remove, again: pictures.again, isCurrent: ranker.isCurrent, examples: { prepare: sets.prepare, ...setUpExamples(store, troubled) },
 });
 setUpModel(store);
 setUpTemplates(store);
@@ -65,15 +65,14 @@ function draw() {
   say(need("legend", HTMLParagraphElement), ranked ? legend(state.reading) : "");
   need("clear-words", HTMLButtonElement).hidden = state.labels.length < 2;
   need("starters", HTMLDivElement).hidden = state.labels.length > 0;
-  need("docs-link", HTMLAnchorElement).hidden = !state.offers.docs;
-  need("reject-field", HTMLLabelElement).hidden = !state.offers.reject;
+  need("docs-link", HTMLAnchorElement).hidden = !state.docs;
   reject.checked = state.reject;
   say(need("word-error", HTMLParagraphElement), state.labels.length > 0 ? state.question : "");
   say(need("word-warnings", HTMLParagraphElement), state.labels.length > 0 ? state.warnings.join(" ") : "");
   if (curl) {
     curl.textContent = curlCommand({
       url: address("v1/classify"), keyed: key.get() !== "",
-      pictures: state.pictures.filter((p) => p.status !== "failed").slice(0, 4).map((p) => p.name),
+      pictures: state.pictures.filter((p) => p.status !== "failed").map((p) => p.name),
       question: curlQuestion(state),
     });
   }
@@ -110,7 +109,7 @@ async function begin() {
     if (models.length === 0) return say(need("model-note", HTMLParagraphElement), "The service has no model loaded.");
     const kept = models.some((/** @type {import("./state.js").Model} */ one) => one.id === store.get().model);
     store.set({ models, model: kept ? store.get().model : models[0].id });
-    store.set({ offers: await learnOffers() });
+    store.set({ docs: await hasDocs() });
     await sets.list();
   } catch (error) {
     if (!troubled(error)) say(need("model-note", HTMLParagraphElement), explain(error));

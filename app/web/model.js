@@ -2,8 +2,16 @@
 
 import { copies, make, need, say } from "./dom.js";
 
-const small = "This is the small model that ships with Candid. It is quick and knows everyday things; "
-  + "fine distinctions, rare words and text in pictures are beyond it.";
+const small = "This is the small model that ships with Candid, so that everything works at once. It knows many everyday "
+  + "things and is often wrong; fine distinctions, rare words and text in pictures are beyond it.";
+/** @type {[number, string][]} zero-shot top-1 on ImageNet-1k in percent, from which on it may be said */
+const strengths = [
+  [80, "Among the most accurate there are: fine distinctions and rare words, too."],
+  [70, "A good all-rounder: everyday things, and many fine distinctions such as breeds and makes."],
+  [0, "Good with everyday things; fine distinctions such as breeds and makes often fail."],
+];
+const unknown = "How good it is has not been stated: “candid evaluate” measures it on pictures of yours.";
+const several = "It was trained to say of each word whether it holds, so several may.";
 const larger = "candid serve --model ViT-B-32-256/datacomp_s34b_b86k";
 
 /**
@@ -25,10 +33,20 @@ export function readModel(row) {
   ];
   return {
     id: String(row.id),
-    note: String(row.note ?? ""),
+    note: goodFor(row),
     facts: facts.filter(([, value]) => value).map(([name, value]) => [name, String(value)]),
-    embedded: row.id === "embedded" || row.architecture === "embedded",
+    embedded: row.id === "embedded",
   };
+}
+
+/**
+ * What a model is good for, in words.
+ * @param {any} row of GET /v1/models
+ */
+function goodFor({ id, note, imagenet_top1: accuracy, kind }) {
+  if (id === "embedded") return small;
+  const strength = typeof accuracy === "number" ? strengths.find(([least]) => accuracy >= least)?.[1] : unknown;
+  return [note, strength, kind === "sigmoid" ? several : ""].filter(Boolean).join(" ");
 }
 
 /** @param {import("./state.js").Store} store */
@@ -57,7 +75,7 @@ function draw({ models, model }, choice) {
   say(need("model-name", HTMLSpanElement), used.id);
   choice.replaceChildren(...models.map(({ id }) => make("option", { value: id }, id)));
   choice.value = model;
-  say(need("model-note", HTMLParagraphElement), used.embedded ? small : used.note);
+  say(need("model-note", HTMLParagraphElement), used.note);
   need("model-facts", HTMLElement).replaceChildren(
     ...used.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   need("model-larger", HTMLDivElement).hidden = !used.embedded;

@@ -18,14 +18,14 @@ const together = 32; // embeddings in one request, at first; halved where a serv
  * @returns {Record<string, unknown> | null}
  */
 export function question(state) {
-  const { labels, template, set, model, reject, offers } = state;
+  const { labels, template, set, model, reject } = state;
   if (labels.length === 0 || model === "") return null;
   const used = isEdited(state) ? null : set;
   const words = used ? { label_set: used.name } : { labels };
   return {
     ...words, model,
     ...(template === "" ? {} : { template }),
-    ...(offers.reject && reject !== (used?.reject ?? false) ? { reject } : {}),
+    ...(reject !== (used?.reject ?? false) ? { reject } : {}),
   };
 }
 

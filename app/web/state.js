@@ -40,7 +40,7 @@
  * @property {string} model            the chosen one's id; "" until known
  * @property {LabelSet | null} set     the label set in use
  * @property {boolean} reject          ask for "none of these"
- * @property {{ labelSets: boolean, examples: boolean, reject: boolean, docs: boolean }} offers
+ * @property {boolean} docs            whether the service shows its docs page
  * @property {{ multi: boolean, calibrated: boolean }} reading   how the last answer's probabilities are to be read
  * @property {string[]} warnings       what the service says about the words: cut, twice
  * @property {string} question         why the words cannot be ranked; "" when they can
@@ -50,8 +50,7 @@
 export function firstState() {
   return {
     labels: [], template: "", pictures: [], models: [], model: "", set: null, reject: false,
-    offers: { labelSets: false, examples: false, reject: false, docs: true }, reading: { multi: false, calibrated: false },
-    warnings: [], question: "",
+    docs: true, reading: { multi: false, calibrated: false }, warnings: [], question: "",
   };
 }
 

@@ -22,6 +22,8 @@ const byCode = {
   deadline_exceeded: "The service took too long and gave up. Try again in a moment.",
   encoder_failed: "The model stopped working on the service's side. Whoever runs it will find the reason in its log.",
   unauthorized: "The service wants an API key first.",
+  store_unavailable: "Label sets cannot be kept or read just now; everything else works. Whoever runs the service will "
+    + "find the reason in its log.",
   internal_error: "Something broke inside the service. Try again; if it stays, tell whoever runs it.",
 };
 
@@ -38,7 +40,19 @@ export function explain(error, fileName = "") {
   if (/\.(heic|heif)$/i.test(fileName) && error.code === "image_rejected") {
     return "This is a HEIC picture, which Candid does not read. Export it as JPEG and add it again.";
   }
-  return byReason[error.reason ?? ""] ?? byCode[error.code] ?? error.message;
+  return byReason[error.reason ?? ""] ?? byCode[error.code] ?? overLimit(error) ?? error.message;
+}
+
+/**
+ * Too many words, or too long a one; null when it is something else.
+ * @param {Refused} error
+ */
+function overLimit({ field, message }) {
+  const [, most, limit] = message.match(/at most (\d+)\D*\(limit: (\w+)\)/) ?? [];
+  const place = Number(field?.match(/\[(\d+)\]/)?.[1] ?? 0) + 1;
+  if (limit === "max_labels") return `These are too many words: this service takes ${most} at once. Take some away.`;
+  if (limit === "max_label_chars") return `Word ${place} is too long: this service takes ${most} characters. Shorten it.`;
+  return null;
 }
 
 /** @param {number} share between 0 and 1 */

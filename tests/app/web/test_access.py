@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,9 +80,19 @@ def test_nothing_stands_in_the_way_of_anyone(
         assert visitor.page.evaluate("document.getAnimations().length") == 0  # reduced motion is asked for
 
 
-def test_a_phone_offers_its_camera(browser: Any, url: str) -> None:
+def test_a_phone_photographs_and_gets_the_ranking(
+    browser: Any, url: str, photographs: dict[str, bytes], tmp_path: Path
+) -> None:
+    photo = tmp_path / "image.jpg"
+    photo.write_bytes(photographs["coffee cup"])
     with visit(browser, url, **PHONE) as visitor:
         visitor.open()
-        with visitor.page.expect_file_chooser() as chooser:
-            visitor.page.get_by_role("button", name="Take a photo").tap()
-        assert chooser.value.element.get_attribute("capture") == "environment"
+        visitor.page.get_by_role("button", name="animals").tap()
+        visitor.type_words("coffee cup")
+        assert visitor.page.locator("#camera").get_attribute("capture") == "environment"
+        visitor.choose("Take a photo", photo)
+        assert visitor.ranked(count=6)[0] == "coffee cup"
+        visitor.choose("Choose pictures", photo)
+        visitor.ranked(1, count=6)
+        one, other = (card.bounding_box() for card in visitor.page.locator(".card").all())
+        assert one["x"] == other["x"] and other["y"] > one["y"]  # one below the other

@@ -43,20 +43,71 @@ def test_a_set_is_saved_edited_and_chosen_again(visitor: Visitor, photographs: d
     assert asked["label_set"] == "my-pets" and "labels" not in asked
 
 
-def test_a_picture_becomes_an_example(visitor: Visitor, photographs: dict[str, bytes]) -> None:
+def test_a_picture_becomes_an_example_and_is_taken_back(
+    visitor: Visitor, photographs: dict[str, bytes]
+) -> None:
     page = visitor.page
     visitor.drop(photographs["coffee cup"])
     visitor.type_words("quux", "motorcycle")
     visitor.ranked(count=2)
+    page.get_by_role("button", name="Use as an example of…").click()
+    page.get_by_text("give these words a name first").wait_for()
     with page.expect_response(ASKED) as before:
-        save_as(visitor, "odd", "odd")
+        name_it(visitor, "odd", "odd")
     visitor.ranked(count=2)
     page.get_by_label("Word that cup.jpg is an example of").select_option("quux")
     with page.expect_response(ASKED) as after:
-        page.locator(".example button").click()
+        page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_text("Added to quux.").wait_for()
     assert probability_of("quux", after.value) > probability_of("quux", before.value)
+    with page.expect_response(ASKED) as again:
+        page.get_by_label("Take cup.jpg back as an example").click()
+    page.get_by_text("Taken back.").wait_for()
+    assert probability_of("quux", again.value) == probability_of("quux", before.value)
     assert len(visitor.posts("v1/embeddings/images")) == 1
+
+
+def test_examples_wait_for_changes_to_be_saved(visitor: Visitor, photographs: dict[str, bytes]) -> None:
+    page = visitor.page
+    visitor.drop(photographs["coffee cup"])
+    visitor.type_words("cup", "dog")
+    save_as(visitor, "pets", "pets")
+    visitor.type_words("horse")
+    page.get_by_role("button", name="Use as an example of…").click()
+    page.get_by_text("Save the changes first").wait_for()
+    page.keyboard.press("Enter")  # the focus is on "Save changes"
+    page.get_by_text("Saved “pets”.").wait_for()
+    assert page.get_by_label("Word that cup.jpg is an example of").is_visible()
+
+
+def test_a_set_is_deleted_when_that_is_meant(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.type_words("cat", "dog")
+    save_as(visitor, "pets", "pets")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Delete").click()
+    assert labels(visitor, "pets") == ["cat", "dog"]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("Deleted “pets”. Its words are still here.").wait_for()
+    assert visitor.words() == ["cat", "dog"]
+    assert answer(Request(f"{visitor.url}v1/label-sets"))["data"] == []
+    assert page.locator("#set-choice option").all_text_contents() == ["none"]
+
+
+def test_a_name_that_is_taken_is_not_overwritten(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.type_words("cat", "dog")
+    save_as(visitor, "pets", "pets")
+    visitor.type_words("horse")
+    page.get_by_role("button", name="Save as…").click()
+    page.get_by_label("Name of the set").fill("pets")
+    page.keyboard.press("Enter")
+    page.get_by_text("There is a set “pets” already.").wait_for()
+    assert labels(visitor, "pets") == ["cat", "dog"]
+    name_it(visitor, "more pets", "more-pets")
+    assert labels(visitor, "more-pets") == ["cat", "dog", "horse"]
+    visitor.complaints.clear()  # of the 412
 
 
 def test_none_of_these_is_said_where_the_service_says_so(
@@ -94,6 +145,10 @@ def probability_of(word: str, response: Any) -> float:
 
 def save_as(visitor: Visitor, name: str, plain: str) -> None:
     visitor.page.get_by_role("button", name="Save as…").click()
+    name_it(visitor, name, plain)
+
+
+def name_it(visitor: Visitor, name: str, plain: str) -> None:
     visitor.page.get_by_label("Name of the set").fill(name)
     visitor.page.keyboard.press("Enter")
     visitor.page.get_by_text(f"Saved “{plain}”.").wait_for()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import re
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
+import pytest
+
+from models.catalogue import find
 from tests.app.web.service import free_port, serving
 from tests.app.web.visitor import WORDS, Visitor, visit
 
@@ -34,7 +38,7 @@ def test_changed_words_rank_again_without_sending_the_picture_again(
 ) -> None:
     visitor.type_words("dog", "motorcycle")
     visitor.drop(photographs["coffee cup"])
-    before = visitor.ranked(count=2)
+    before, encoded = visitor.ranked(count=2), images_encoded(visitor)
     visitor.type_words("coffee cup")
     assert visitor.ranked(count=3)[0] == "coffee cup"
     visitor.page.keyboard.press("Backspace")
@@ -42,10 +46,19 @@ def test_changed_words_rank_again_without_sending_the_picture_again(
     visitor.page.select_option("#template", "openai-7")
     visitor.ranked(count=2)
     assert len(visitor.posts("v1/embeddings/images")) == 1
+    assert images_encoded(visitor) == encoded
     questions = [json.loads(r.post_data) for r in visitor.posts("v1/classify")]
     assert len(questions) >= 4
     assert all(q["embeddings"] and "images" not in q for q in questions)
     assert questions[-1]["template"] == "openai-7"
+
+
+def images_encoded(visitor: Visitor) -> float:
+    """How many pictures have gone through the service's image tower."""
+    with urlopen(f"{visitor.url}metrics") as answer:
+        found = re.search(r"^candid_images_encoded_total\{.*\} (\S+)$", answer.read().decode(), re.MULTILINE)
+    assert found
+    return float(found[1])
 
 
 def test_pasted_photographs_stand_beside_dropped_ones(
@@ -96,18 +109,67 @@ def test_a_late_answer_to_old_words_is_dropped(visitor: Visitor, photographs: di
     visitor.complaints.clear()  # of the aborted request
 
 
-def test_the_copied_command_gives_the_page_s_answer(
+def test_chosen_photographs_stand_in_a_grid(
     visitor: Visitor, photographs: dict[str, bytes], tmp_path: Path
 ) -> None:
-    name = "Tom's cup; 1, 2.jpg"
-    (tmp_path / name).write_bytes(photographs["coffee cup"])
-    visitor.drop(photographs["coffee cup"], name)
-    visitor.type_words("coffee cup", "dog's dinner", "@home")
-    shown = visitor.ranked(count=3)
-    command = visitor.page.locator("#curl").inner_text()
-    answer = subprocess.run(["bash", "-c", f"{command} -sS"], cwd=tmp_path, capture_output=True, check=True)
-    [result] = json.loads(answer.stdout)["results"]
-    assert [ranked["label"] for ranked in result["ranking"]] == shown
+    files = []
+    for name, data in photographs.items():
+        files.append(tmp_path / f"{name}.jpg")
+        files[-1].write_bytes(data)
+    visitor.type_words("coffee cup", "motorcycle")
+    visitor.choose("Choose pictures", *files)
+    for card in range(len(files)):
+        visitor.ranked(card, count=2)
+    boxes = [card.bounding_box() for card in visitor.page.locator(".card").all()]
+    assert len({box["y"] for box in boxes[:3]}) == 1 and len({box["x"] for box in boxes[:3]}) == 3
+    assert visitor.page.locator(".card .name").all_text_contents() == [file.name for file in files]
+
+
+def test_an_own_phrase_goes_around_the_words(visitor: Visitor, photographs: dict[str, bytes]) -> None:
+    visitor.drop(photographs["coffee cup"])
+    visitor.type_words("coffee cup", "airplane")
+    before = visitor.similarities(count=2)
+    visitor.page.select_option("#template", "own")
+    visitor.page.get_by_label("Your phrase").fill("a pencil drawing of a {} and of")
+    assert visitor.similarities(count=2) != before
+    assert visitor.asked()["template"] == "a pencil drawing of a {} and of"
+    visitor.page.get_by_label("Your phrase").fill("a drawing")
+    visitor.page.get_by_text("Put {} where the word goes, once.").wait_for()
+
+
+def test_the_small_model_says_that_it_is_small_and_how_to_load_a_larger_one(visitor: Visitor) -> None:
+    model = visitor.page.locator("#model")
+    said = model.locator("#model-note").inner_text()
+    assert "the small model that ships with Candid" in said and "often wrong" in said
+    command = model.locator("#model-larger code").inner_text()
+    program, verb, option, spec = command.split()
+    assert (program, verb, option) == ("candid", "serve", "--model")
+    row = find(spec)
+    assert row is not None and row.imagenet_top1 is not None
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"imagenet_top1": 82.5, "kind": "sigmoid"}, ["fine distinctions and rare words", "several may"]),
+        ({"imagenet_top1": 63.3, "note": "The original CLIP."}, ["The original CLIP.", "often fail"]),
+        ({"imagenet_top1": None}, ["candid evaluate"]),
+    ],
+)
+def test_another_model_says_what_it_is_good_for(
+    browser: Any, url: str, facts: dict[str, Any], said: list[str]
+) -> None:
+    def another(route: Any) -> None:
+        body = route.fetch().json()
+        body["data"][0] |= {"id": "another", **facts}
+        route.fulfill(json=body)
+
+    with visit(browser, url) as visitor:
+        visitor.page.route("**/v1/models", another)
+        visitor.open()
+        note = visitor.page.locator("#model-note").inner_text()
+        assert [part for part in said if part not in note] == []
+        assert not visitor.page.locator("#model-larger").is_visible()
 
 
 def test_with_two_models_the_picture_is_shown_to_the_chosen_one(
@@ -127,7 +189,7 @@ def test_with_two_models_the_picture_is_shown_to_the_chosen_one(
 
 
 def test_the_picture_of_the_readme(browser: Any, url: str, photographs: dict[str, bytes]) -> None:
-    """Written only when asked for: a test run must not change the tree."""
+    """Written only when asked for (`make docs`): a test run must not change the tree."""
     size = {"width": 1280, "height": 832}
     with visit(browser, url, viewport=size, device_scale_factor=1.5) as visitor:
         visitor.open()
@@ -137,6 +199,6 @@ def test_the_picture_of_the_readme(browser: Any, url: str, photographs: dict[str
         visitor.page.evaluate("document.activeElement.blur()")
         picture = visitor.page.screenshot()
     assert len(picture) > 10_000
-    if os.environ.get("CANDID_UPDATE_SCREENSHOTS") == "1":
+    if os.environ.get("UPDATE_DOCS"):
         SCREENSHOT.parent.mkdir(parents=True, exist_ok=True)
         SCREENSHOT.write_bytes(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from tests.app.web.service import free_port, serving
@@ -44,6 +45,42 @@ def test_a_picture_that_breaks_the_connection_is_not_sent_for_ever(
     visitor.page.get_by_role("button", name="Try again").click()
     assert visitor.ranked(count=2)[0] == "coffee cup"
     visitor.complaints.clear()  # of the aborted requests
+
+
+def test_words_beyond_the_limits_are_named(
+    browser: Any, classifier: Any, photographs: dict[str, bytes]
+) -> None:
+    limits = {"max_labels": 3, "max_label_chars": 12}
+    with (
+        serving({"embedded": classifier}, free_port(), **limits) as url,
+        visit(browser, url) as visitor,
+    ):
+        visitor.open()
+        visitor.drop(photographs["cat"])
+        visitor.type_words("cat", "a word of some length")
+        visitor.page.get_by_text("Word 2 is too long: this service takes 12 characters.").wait_for()
+        visitor.page.keyboard.press("Backspace")
+        visitor.ranked(count=1)
+        visitor.paste_text("dog, fox, owl")
+        visitor.page.get_by_text("too many words: this service takes 3 at once.").wait_for()
+
+
+def test_without_a_place_for_label_sets_the_rest_goes_on(
+    browser: Any, classifier: Any, photographs: dict[str, bytes], tmp_path: Path
+) -> None:
+    nowhere = f"sqlite:///{tmp_path}/missing/sets.db"
+    with (
+        serving({"embedded": classifier}, free_port(), database_url=nowhere, docs=False) as url,
+        visit(browser, url) as visitor,
+    ):
+        (tmp_path / "missing").write_text("a file where the folder should be")
+        visitor.open()
+        visitor.page.get_by_text("Label sets cannot be kept or read just now").wait_for()
+        assert not visitor.page.locator("#docs-link").is_visible()
+        visitor.drop(photographs["coffee cup"])
+        visitor.type_words("airplane")
+        visitor.page.get_by_label("Allow “none of these”").check()
+        visitor.page.get_by_text("None of these:").wait_for()
 
 
 def test_the_key_is_asked_for_refused_and_kept_in_the_tab(

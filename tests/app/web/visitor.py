@@ -93,6 +93,22 @@ class Visitor:
         )
         return [str(text) for text in root.locator(".bars .label").all_text_contents()]
 
+    def similarities(self, count: int) -> list[str]:
+        """What stands at the first picture's words, once it answers the words of now."""
+        self.ranked(count=count)
+        return [str(text) for text in self.page.locator(".bars .similarity").all_text_contents()]
+
+    def choose(self, button: str, *files: Path) -> None:
+        """Press a button that opens a file chooser (or the camera), and choose."""
+        with self.page.expect_file_chooser() as chooser:
+            self.page.get_by_role("button", name=button).click()
+        chooser.value.set_files([str(file) for file in files])
+
+    def asked(self) -> dict[str, Any]:
+        """The last question about words, as it was sent."""
+        question: dict[str, Any] = self.posts("v1/classify")[-1].post_data_json
+        return question
+
     def words(self) -> list[str]:
         return [str(text) for text in self.page.locator("#chip-list li span").all_text_contents()]
 
