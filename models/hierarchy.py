@@ -6,6 +6,7 @@ needed; a node's probability is the sum of the labels at and below it. Knows no 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from typing import Final
 
 from models.errors import InvalidRequest
 
-SEPARATOR: Final = ">"
+SEPARATOR: Final = " > "
+"""What makes a label a path. With its spaces, so that "a->b" and "x>5" stay plain labels."""
 SURE: Final = 0.5
 """Probability from which a node is the answer: more likely than everything else together."""
 
@@ -41,8 +43,9 @@ class Outcome:
 
 
 def parse(label: str) -> Path:
-    """`animal > dog > beagle` -> ("animal", "dog", "beagle"); a label without `>` is a path of one."""
-    path = tuple(name.strip() for name in label.split(SEPARATOR))
+    """`animal > dog > beagle` -> ("animal", "dog", "beagle"); a label without ` > ` is a path of one."""
+    names = re.split(r"(?<!\S)>(?!\S)", label) if is_path(label) else [label]
+    path = tuple(name.strip() for name in names)
     if not all(path):
         raise InvalidRequest(f"label {label[:80]!r} has an empty name in its path", field="labels")
     return path
@@ -50,12 +53,12 @@ def parse(label: str) -> Path:
 
 def join(path: Path) -> str:
     """The one spelling of a path."""
-    return f" {SEPARATOR} ".join(path)
+    return SEPARATOR.join(path)
 
 
-def is_tree(labels: Sequence[str]) -> bool:
-    """Whether any label is a path of more than one name."""
-    return any(SEPARATOR in label for label in labels)
+def is_path(label: str) -> bool:
+    """Whether the label is a path of more than one name."""
+    return SEPARATOR in label
 
 
 def names(labels: Sequence[str]) -> list[str]:

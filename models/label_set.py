@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import hierarchy
+from models.batching import cancel_with
 from models.errors import InvalidRequest
 from models.prompts import SLOT, fill, templates_of, with_domain
 from models.ranking import LabelMatrix
@@ -28,8 +29,7 @@ MAX_TEXTS: Final = 50
 """Aliases, descriptions or prompts of one label, each: more than anybody published for one."""
 MAX_TEXT_CHARS: Final = 300
 """Characters of one of them: a context of 77 tokens holds about 300 of English."""
-PATH: Final = " > "
-"""What makes a label a path. With its spaces, so that "a->b" and "x>5" stay plain labels."""
+PATH: Final = hierarchy.SEPARATOR
 MAX_NAMED: Final = 20
 """Cut labels that are named one by one; the rest are counted."""
 
@@ -65,7 +65,7 @@ class LabelSet:
 
     @property
     def is_tree(self) -> bool:
-        return any(PATH in label.name for label in self.labels)
+        return any(map(hierarchy.is_path, self.names))
 
     @property
     def is_plain(self) -> bool:
@@ -83,16 +83,15 @@ def check(label_set: LabelSet) -> None:
         field = f"labels[{position}]"
         if not label.name.strip():
             raise InvalidRequest(f"{field} is empty; every label needs a word", field=field)
-        if label.name in seen:
-            first = f"labels[{seen[label.name]}]"
+        spelt = hierarchy.join(hierarchy.parse(label.name)) if label_set.is_tree else label.name
+        if spelt in seen:
+            first = f"labels[{seen[spelt]}]"
             raise InvalidRequest(f"{field} repeats {first}: {label.name[:80]!r}", field=field)
-        seen[label.name] = position
+        seen[spelt] = position
         for kind in ("aliases", "descriptions", "prompts"):
             _check_texts(getattr(label, kind), f"{field}.{kind}")
         if any(prompt.count(SLOT) > 1 for prompt in label.prompts):
             raise InvalidRequest(f"{field}.prompts: at most one {SLOT} in each", field=f"{field}.prompts")
-    if label_set.is_tree:
-        hierarchy.names(label_set.names)
     templates_for(label_set, "plain")
 
 
@@ -144,7 +143,9 @@ def matrix_of(
             done.set_exception(error)
 
     flat = [text for each in texts for text in each]
-    classifier.embed_texts(flat, deadline=deadline).add_done_callback(embedded)
+    embedding = classifier.embed_texts(flat, deadline=deadline)
+    cancel_with(done, embedding)
+    embedding.add_done_callback(embedded)
     return done
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from models.errors import InvalidRequest
-from models.hierarchy import is_tree, join, names, parse, roll_up
+from models.hierarchy import is_path, join, names, parse, roll_up
 
 PICTURE = {
     "animal > dog > beagle": 0.30,
-    "animal>dog>pug": 0.25,
+    "animal >  dog > pug": 0.25,
     "animal > cat": 0.15,
     "vehicle > car": 0.20,
     "vehicle > bus": 0.10,
@@ -17,12 +17,18 @@ PICTURE = {
 
 
 def test_a_path_has_one_spelling() -> None:
-    assert parse(" animal>dog  > beagle ") == ("animal", "dog", "beagle")
-    assert join(parse("animal>dog")) == "animal > dog"
+    assert parse(" animal > dog  >  beagle ") == ("animal", "dog", "beagle")
+    assert join(parse("animal  > dog")) == "animal > dog"
     assert parse("dog") == ("dog",)
 
 
-@pytest.mark.parametrize("label", ["", " ", "a >", "> a", "a > > b"])
+def test_arrows_and_comparisons_are_no_paths() -> None:
+    for label in ("a->b", "x>5", "> 5 years"):
+        assert not is_path(label) and parse(label) == (label,)
+    assert parse("weight > x>5") == ("weight", "x>5")
+
+
+@pytest.mark.parametrize("label", ["", " ", "a > ", " > a", "a > > b", "a >  > b"])
 def test_an_empty_name_is_refused(label: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(label)
@@ -77,4 +83,3 @@ def test_the_classifier_reads_the_last_name_and_the_parent_where_that_is_ambiguo
         "ball",
         "plain",
     ]
-    assert is_tree(["a", "a > b"]) and not is_tree(["a", "b"])

@@ -63,6 +63,7 @@ def test_rows_are_means_brought_to_unit_norm() -> None:
         ((Label("cat", aliases=("",)),), "labels[0].aliases"),
         ((Label("cat", prompts=("{} {}",)),), "labels[0].prompts"),
         ((Label("a > "), Label("b > c")), "labels"),
+        ((Label("a > b"), Label("a >  b")), "labels[1]"),
     ],
 )
 def test_what_makes_no_classifier_is_named(labels: tuple[Label, ...], field: str) -> None:
