@@ -33,13 +33,24 @@ def options() -> argparse.Namespace:
     add("--words", type=Path, default=Path("/usr/share/wordnet"), help="folder of WordNet's data.noun")
     add("--cache", type=Path, default=_CACHE, help="folder of decoded pictures and checkpoints")
     add("--out", type=Path, default=Path("models/embedded"), help="folder to export to")
-    add("--begin-with", type=Path, help="exported folder that `joint` goes on from where no checkpoint is")
-    add("--image-tower", default="hgnetv2_b0", help="timm model, trained from random weights")
+    add("--begin-with", type=Path, help="exported folder to go on from where no checkpoint is")
+    add("--image-tower", default="resnet18", help="timm model, trained from random weights")
+    add(
+        "--half-images",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="convolutions in bfloat16 where the processor has it; slower for towers of depthwise ones",
+    )
     add("--image-size", type=int, default=96, help="px, at the end of the training and when serving")
-    add("--batch", type=int, default=96, help="pictures a step of `joint`, over all processes")
+    add("--batch", type=int, default=192, help="pictures a step of `joint`, over all processes")
     add("--hours", type=float, default=8.0, help="wall-clock budget of `joint`, earlier runs included")
     add("--text-hours", type=float, default=0.5, help="wall-clock budget of `text`, earlier runs included")
-    add("--processes", type=int, default=os.cpu_count() or 1, help="train together, one thread each")
+    add(
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="train together, one thread each; always one where there is a GPU",
+    )
     add("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -50,6 +61,8 @@ def main() -> None:
     chosen = options()
     torch.set_num_threads(1)  # processes are forked, and each has one
     torch.manual_seed(chosen.seed)
+    if torch.cuda.is_available():
+        chosen.processes = 1
     for step in STEPS if chosen.step == "all" else (chosen.step,):
         importlib.import_module(f"models.training.{_MODULES.get(step, step)}").run(chosen)
 

@@ -1,7 +1,7 @@
 """A batch of stored squares -> normalised training pictures, augmented lightly and all at once.
 
-Crops keep at least half of the area: a caption speaks of the whole picture. The stored side is at most twice
-the training side, so sampling two neighbours each way is enough against aliasing.
+Crops keep at least two fifths of the area: a caption speaks of the whole picture. The stored side is at most
+twice the training side, so sampling two neighbours each way is enough against aliasing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from models.training.tower import MEAN_STD
 
-MIN_AREA = 0.5  # share of the picture that a crop keeps at least
+MIN_AREA = 0.4  # share of the picture that a crop keeps at least
 JITTER = 0.2  # brightness and contrast, each way
 
 
@@ -39,13 +39,14 @@ def augment(pixels: torch.Tensor, side: int, generator: torch.Generator) -> torc
     area, aspect = uniform(MIN_AREA, 1.0), uniform(-0.2, 0.2).exp()
     width = (area.sqrt() * aspect).clamp(max=1.0)  # (B,) share of the side
     height = (area.sqrt() / aspect).clamp(max=1.0)
-    theta = torch.zeros(count, 2, 3)
+    theta = torch.zeros(count, 2, 3)  # drawn where the generator is
     theta[:, 0, 0] = width * torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
     theta[:, 1, 1] = height
     theta[:, 0, 2] = (1 - width) * uniform(-1, 1)
     theta[:, 1, 2] = (1 - height) * uniform(-1, 1)
-    grid = F.affine_grid(theta, [count, 3, side, side], align_corners=False)
+    grid = F.affine_grid(theta.to(x.device), [count, 3, side, side], align_corners=False)
     x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     contrast, brightness = uniform(1 - JITTER, 1 + JITTER), uniform(-JITTER, JITTER)
-    x = x * contrast.view(-1, 1, 1, 1) + brightness.view(-1, 1, 1, 1)
+    contrast, brightness = (each.view(-1, 1, 1, 1).to(x.device) for each in (contrast, brightness))
+    x = x * contrast + brightness
     return x.clamp_(-1, 1).contiguous(memory_format=torch.channels_last)

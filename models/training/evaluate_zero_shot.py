@@ -64,9 +64,9 @@ def read_set(path: Path, cache: Path) -> ZeroShotSet:
 @torch.no_grad()
 def encode_images(visual: Any, images: NDArray[np.uint8], side: int, *, batch: int = 64) -> torch.Tensor:
     """(N, SIDE, SIDE, 3) -> unit rows (N, D), at `side` px."""
-    rows = []
+    rows, device = [], next(visual.parameters()).device
     for start in range(0, len(images), batch):
-        x = shrink(normalise(torch.from_numpy(images[start : start + batch].copy())), side)
+        x = shrink(normalise(torch.from_numpy(images[start : start + batch].copy()).to(device)), side)
         rows.append(tower.encode_image(visual, x.contiguous(memory_format=torch.channels_last)))
     return torch.cat(rows)
 
@@ -78,7 +78,7 @@ def evaluate(model: Any, sets: list[ZeroShotSet], side: int) -> dict[str, float]
     found = {}
     for each in sets:
         bank = tower.encode_texts(model.text, each.classes)  # (C, D)
-        guessed = (encode_images(model.visual, each.images, side) @ bank.T).argmax(dim=1)
+        guessed = (encode_images(model.visual, each.images, side) @ bank.T).argmax(dim=1).cpu()
         found[each.name] = float((guessed == each.labels).float().mean())
     answers = ask(model, side)
     if answers:

@@ -24,7 +24,7 @@ def write(folder: Path, state: dict[str, torch.Tensor], configuration: dict[str,
     """Write `state` in float16 and its config; counters of batches are left as integers."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in state.items()
     }
     save_file(half, folder / WEIGHTS, metadata={"format": "pt"})
@@ -45,6 +45,14 @@ def read(folder: Path, model: Any) -> int:
     model.load_state_dict(load_file(folder / WEIGHTS))
     seen: int = int(json.loads((folder / CONFIG).read_text())["tag"].removesuffix("-pictures"))
     return seen
+
+
+def read_text(folder: Path, text: Any) -> None:
+    """Load only the text tower of what `write` wrote, for a run with another image tower."""
+    weights = load_file(folder / WEIGHTS)
+    text.load_state_dict(
+        {name.removeprefix("text."): value for name, value in weights.items() if name.startswith("text.")}
+    )
 
 
 def run(chosen: argparse.Namespace) -> None:

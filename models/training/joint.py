@@ -101,10 +101,11 @@ def run(chosen: argparse.Namespace) -> None:
 
     corpus = data.load(chosen.corpus, chosen.cache)
     lesson = text.lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
-    model = tower.build(tower.config(chosen.image_tower, chosen.image_size))
+    model = tower.build(tower.config(chosen.image_tower, chosen.image_size)).to(tower.device())
     started = begin(
         model, corpus, names.gather(corpus, chosen.words), lesson, batch=chosen.batch, seed=chosen.seed
     )
+    started.half_images = chosen.half_images
     state = checkpoint.load(chosen.cache / "joint.pt")
     if state is not None:
         started.restore(state)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 from models.training import batches, losses, tower
@@ -27,10 +28,10 @@ from models.training.team import Team
 from models.training.text import Lesson, loss_against
 
 IMAGE_RATE, TEXT_RATE, DECAY = 2e-3, 1e-4, 0.05  # learning rates and weight decay of AdamW
-TEXT_EVERY = 4  # steps; the text tower learns in one of so many, and is only read in the others
+TEXT_EVERY = 3  # steps; the text tower runs, and learns, in one of so many: it costs as much as the images do
 REPLAY = 64  # strings of the first phase's lesson, each time that the text tower learns
 FIRST_SCALE = 20.0  # logit scale at the beginning
-WEIGHTS = {"contrastive": 0.5, "soft": 1.0, "labels": 0.7, "features": 8.0, "replay": 2.0}
+WEIGHTS = {"contrastive": 1.0, "soft": 1.0, "labels": 0.7, "features": 8.0, "replay": 2.0}
 
 
 @dataclass(slots=True)
@@ -46,6 +47,9 @@ class Run:
     generator: torch.Generator
     rng: np.random.Generator
     batch: int  # pictures a step, of this process
+    half_images: bool = False  # convolutions in bfloat16
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    pictures: torch.Tensor | None = None  # all of the corpus, where the device has room for it
     team: Team = field(default_factory=Team)
     step: int = 0
     seen: int = 0  # pictures, by the whole team
@@ -67,6 +71,16 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seen = state["step"], state["seen"]
 
+    def pixels(self, chosen: NDArray[np.int64]) -> torch.Tensor:
+        """The pictures `chosen` where the model is: uint8 (B, SIDE, SIDE, 3)."""
+        if self.pictures is None:
+            return torch.from_numpy(self.corpus.images[chosen]).to(self.device)
+        return self.pictures[torch.from_numpy(chosen).to(self.device)]
+
+    def rows(self, *arrays: NDArray[Any]) -> list[torch.Tensor]:
+        """Arrays as tensors where the model is."""
+        return [torch.from_numpy(array).to(self.device) for array in arrays]
+
     def part_of(self, team: Team, seed: int) -> None:
         """Take this process' share of every batch, and its own chances."""
         self.team, self.batch = team, self.batch // team.size
@@ -83,11 +97,12 @@ class Banks:
 
 
 def begin(model: Any, corpus: Corpus, names: Names, lesson: Lesson, *, batch: int, seed: int) -> Run:
-    """A fresh run on a model whose text tower has learnt its lesson."""
+    """A fresh run on a model whose text tower has learnt its lesson, where that model is."""
+    device = model.logit_scale.device
     model.text.token_embedding.weight.requires_grad_(False)
     with torch.no_grad():
         model.logit_scale.fill_(math.log(FIRST_SCALE))
-    head = nn.Linear(model.visual.trunk.head_hidden_size, corpus.features.shape[1])
+    head = nn.Linear(model.visual.trunk.head_hidden_size, corpus.features.shape[1]).to(device)
     decayed = [p for p in [*model.visual.parameters(), head.weight] if p.ndim > 1]
     plain = [p for p in [*model.visual.parameters(), head.bias] if p.ndim <= 1]
     words = [p for p in model.text.parameters() if p.requires_grad]
@@ -103,40 +118,44 @@ def begin(model: Any, corpus: Corpus, names: Names, lesson: Lesson, *, batch: in
         fused=True,
     )
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-    return Run(model, head, optimizer, corpus, names, lesson, generator, rng, batch)
+    run = Run(model, head, optimizer, corpus, names, lesson, generator, rng, batch, device=device)
+    if device.type == "cuda":
+        run.pictures = torch.from_numpy(np.array(corpus.images)).to(device)
+    return run
 
 
 def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[str, float]:
     """One step of the optimizer on the pictures `chosen`; returns the losses."""
     corpus, names, model = run.corpus, run.names, run.model
     chosen = np.sort(chosen)  # the disk reads forwards
-    pixels = torch.from_numpy(corpus.images[chosen])  # (B, SIDE, SIDE, 3)
+    pixels = run.pixels(chosen)  # (B, SIDE, SIDE, 3)
     trunk = model.visual.trunk
-    pooled = trunk.forward_head(
-        trunk.forward_features(augment(pixels, side, run.generator)), pre_logits=True
-    )  # (B, F)
+    with tower.half(run.half_images):
+        pooled = trunk.forward_head(
+            trunk.forward_features(augment(pixels, side, run.generator)), pre_logits=True
+        ).float()  # (B, F)
     images = F.normalize(trunk.get_classifier()(pooled), dim=-1)  # (B, D)
     scale = model.logit_scale.exp()
-    texts, match = batches.batch_texts(names, chosen, run.rng)
-    learns = run.step % TEXT_EVERY == 0
-    with torch.set_grad_enabled(learns):
-        vectors = tower.encode_text(model.text, tower.tokenise(batches.wrapped(texts, run.rng)))  # (T, D)
     wanted = np.zeros((len(chosen), corpus.features.shape[1]), np.float32)
     known = chosen < len(corpus.features)
     wanted[known] = corpus.features[chosen[known]]
     found = {
-        "contrastive": losses.contrastive(images, vectors, match, scale),
         "soft": losses.soft_labels(
-            images, banks.classes, *_rows(corpus.soft_ids, corpus.soft_p, chosen), scale
+            images, banks.classes, *run.rows(corpus.soft_ids[chosen], corpus.soft_p[chosen]), scale=scale
         ),
         "labels": losses.soft_labels(
-            images, banks.labels, *_rows(names.bank_ids, names.bank_p, chosen), scale
+            images, banks.labels, *run.rows(names.bank_ids[chosen], names.bank_p[chosen]), scale=scale
         ),
-        "features": losses.features(run.head(pooled), torch.from_numpy(wanted)),
+        "features": losses.features(run.head(pooled), *run.rows(wanted)),
     }
-    if learns:
+    if run.step % TEXT_EVERY == 0:
+        texts, match = batches.batch_texts(names, chosen, run.rng)
         ids, targets = run.lesson.draw(REPLAY, run.generator)
-        found["replay"] = loss_against(tower.encode_text(model.text, ids), targets)
+        with tower.half():
+            vectors = tower.encode_text(model.text, tower.tokenise(batches.wrapped(texts, run.rng)))  # (T, D)
+            recited = tower.encode_text(model.text, ids)  # (REPLAY, D)
+        found["contrastive"] = losses.contrastive(images, vectors, match.to(run.device), scale)
+        found["replay"] = loss_against(recited, targets.to(run.device))
     total = torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum()
     run.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(total)
@@ -164,7 +183,3 @@ def refresh(run: Run) -> Banks:
 
 def _parameters(run: Run) -> list[nn.Parameter]:
     return [p for group in run.optimizer.param_groups for p in group["params"]]
-
-
-def _rows(ids: Any, p: Any, chosen: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.from_numpy(ids[chosen]), torch.from_numpy(p[chosen])

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from models.training import checkpoint, data, teacher, tower, wordnet
+from models.training import checkpoint, data, export, teacher, tower, wordnet
 from models.training.data import Corpus
 from models.training.schedule import Clock, warm_cosine
 from models.training.team import ALONE, Team, together
@@ -134,7 +134,7 @@ def begin_as_teacher(text: Any, cache: Path) -> None:
     width = text.token_embedding.weight.shape[1]
     _, _, basis = torch.linalg.svd(rows.T @ rows)  # rows of (D, D), the largest variance first
     reduced = F.normalize(rows @ basis[:width].T, dim=-1)  # (V-2, W)
-    text.token_embedding.weight[: len(strings)] = reduced
+    text.token_embedding.weight[: len(strings)] = reduced.to(text.token_embedding.weight.device)
     text.text_projection.copy_(basis[:width])  # (W, D)
 
 
@@ -197,8 +197,9 @@ def train(
 def _loss(text: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The lesson's loss on N strings, run in two parts of like lengths so that little is padding."""
     order = ids.argmax(dim=-1).argsort()
-    vectors = torch.cat([tower.encode_text(text, ids[part]) for part in order.chunk(2)])  # (N, D)
-    return loss_against(vectors, targets[order])
+    with tower.half():
+        vectors = torch.cat([tower.encode_text(text, ids[part]) for part in order.chunk(2)])  # (N, D)
+    return loss_against(vectors, targets[order].to(vectors.device))
 
 
 def _state(text: Any, optimizer: torch.optim.Optimizer, step: int, clock: Clock) -> dict[str, Any]:
@@ -215,8 +216,11 @@ def run(chosen: argparse.Namespace) -> None:
     corpus = data.load(chosen.corpus, chosen.cache)
     wanted = lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
     model = tower.build(tower.config(chosen.image_tower, chosen.image_size))
+    model.to(tower.device())
     path = chosen.cache / "text.pt"
-    if not path.is_file():
+    if not path.is_file() and chosen.begin_with is not None:
+        export.read_text(chosen.begin_with, model.text)
+    elif not path.is_file():
         begin_as_teacher(model.text, chosen.cache)
 
     def work(team: Team) -> None:

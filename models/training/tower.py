@@ -74,14 +74,30 @@ def _tokenizer() -> Any:
     return SimpleTokenizer(context_length=CONTEXT)
 
 
+def device() -> torch.device:
+    """Where towers learn: a GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def half(wanted: bool = True) -> torch.autocast:
+    """Products in bfloat16, if `wanted`, on a GPU or where the processor has them (AVX512-BF16).
+
+    Twice as fast for transformers and plain convolutions, slower for depthwise ones.
+    """
+    kind = device().type
+    able = kind == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return torch.autocast(kind, torch.bfloat16, enabled=wanted and able)
+
+
 def encode_text(text: Any, ids: torch.Tensor) -> torch.Tensor:
     """Token ids (N, L) -> unit rows (N, D), run on the first l positions only."""
     end = ids.argmax(dim=-1)  # (N,): end-of-text has the largest id
     length = int(end.max()) + 1
+    ids, end = ids.to(text.text_projection.device), end.to(text.text_projection.device)
     x = text.token_embedding(ids[:, :length]) + text.positional_embedding[:length]  # (N, l, W)
     x = text.transformer(x, attn_mask=text.attn_mask[:length, :length])  # (N, l, W)
     x = text.ln_final(x[torch.arange(len(x), device=x.device), end])  # (N, W)
-    return F.normalize(x @ text.text_projection, dim=-1)  # (N, D)
+    return F.normalize((x @ text.text_projection).float(), dim=-1)  # (N, D)
 
 
 @torch.no_grad()
@@ -89,7 +105,7 @@ def encode_texts(text: Any, texts: Sequence[str], *, batch: int = 256) -> torch.
     """N strings -> unit rows (N, D), without gradients and like lengths together."""
     ids = tokenise(texts)
     order = ids.argmax(dim=-1).argsort()
-    rows = torch.zeros(len(texts), text.text_projection.shape[1])
+    rows = torch.zeros(len(texts), text.text_projection.shape[1], device=text.text_projection.device)
     for chosen in torch.split(order, batch):
         rows[chosen] = encode_text(text, ids[chosen])
     return rows
