@@ -128,24 +128,20 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
     """One step of the optimizer on the pictures `chosen`; returns the losses."""
     corpus, names, model = run.corpus, run.names, run.model
     chosen = np.sort(chosen)  # the disk reads forwards
-    pixels = run.pixels(chosen)  # (B, SIDE, SIDE, 3)
+    pixels = augment(run.pixels(chosen), side, run.generator)  # (B, 3, side, side)
     trunk = model.visual.trunk
     with tower.half(run.half_images):
-        pooled = trunk.forward_head(
-            trunk.forward_features(augment(pixels, side, run.generator)), pre_logits=True
-        ).float()  # (B, F)
+        pooled = trunk.forward_head(trunk.forward_features(pixels), pre_logits=True).float()  # (B, F)
     images = F.normalize(trunk.get_classifier()(pooled), dim=-1)  # (B, D)
     scale = model.logit_scale.exp()
     wanted = np.zeros((len(chosen), corpus.features.shape[1]), np.float32)
     known = chosen < len(corpus.features)
     wanted[known] = corpus.features[chosen[known]]
+    soft_ids, soft_p = run.rows(corpus.soft_ids[chosen], corpus.soft_p[chosen])  # (B, SOFT) each
+    bank_ids, bank_p = run.rows(names.bank_ids[chosen], names.bank_p[chosen])  # (B, COLUMNS) each
     found = {
-        "soft": losses.soft_labels(
-            images, banks.classes, *run.rows(corpus.soft_ids[chosen], corpus.soft_p[chosen]), scale=scale
-        ),
-        "labels": losses.soft_labels(
-            images, banks.labels, *run.rows(names.bank_ids[chosen], names.bank_p[chosen]), scale=scale
-        ),
+        "soft": losses.soft_labels(images, banks.classes, soft_ids, soft_p, scale),
+        "labels": losses.soft_labels(images, banks.labels, bank_ids, bank_p, scale),
         "features": losses.features(run.head(pooled), *run.rows(wanted)),
     }
     if run.step % TEXT_EVERY == 0:
