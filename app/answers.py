@@ -14,7 +14,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +24,11 @@ from app import store
 from app.database import Database
 from app.errors import StoreUnavailable
 from app.label_set_schemas import LabelSetBody, label_set_of
+from app.once import Once
 from app.store import Matrix, Snapshot
 from models import answering, catalogue, rejection
-from models.answering import Fitted, Scorer
+from models.answering import Examples, Fitted, Scorer
+from models.few_shot import Constants
 from models.label_set import LabelSet, check, matrix_of, templates_for, texts_of
 from models.ranking import LabelMatrix
 
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 MAX_KEPT: Final = 64
 MAX_KEPT_BYTES: Final = 256 << 20
 """Scorers of stored label sets kept ready: one of 1,000 labels with 512 numbers each takes 2 MB."""
+READ: Final = ("templates", "domain")
+"""Changes to a set with which its labels read differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class Answers:
     def __init__(self, db: Database) -> None:
         self.db = db
         self._kept: OrderedDict[tuple[str, str], tuple[int, Prepared]] = OrderedDict()
-        self._banks: dict[str, Future[LabelMatrix]] = {}
+        self._banks: Once[str, NDArray[np.float32]] = Once(MAX_KEPT)
+        self._constants: Once[tuple[object, ...], Constants] = Once(MAX_KEPT)
 
     async def prepare(self, classifier: Classifier, special: Special, deadline: float) -> Prepared:
         """Raises NotFound for an unknown set, InvalidRequest for what cannot be made into a classifier."""
@@ -107,7 +111,9 @@ class Answers:
         if answering.needs_bank(label_set, kind=info.kind):
             nouns = asyncio.create_task(self.bank(classifier))  # beside the labels, not after them
         try:
-            matrix = await self._matrix(classifier, label_set, special.name if read else None, deadline)
+            # Only the set's own texts are kept with it.
+            name = special.name if special.changes.keys().isdisjoint(READ) else None
+            matrix = await self._matrix(classifier, label_set, name, deadline)
             bank = await nouns if nouns else None
         finally:
             if nouns:
@@ -117,9 +123,7 @@ class Answers:
         if read is not None:
             if read.unseen:
                 warnings += (f"{read.unseen} examples were added without this model: it does not use them",)
-            examples = await asyncio.to_thread(
-                answering.examples_of, read.vectors, read.owners, matrix, logit_scale=info.logit_scale
-            )
+            examples = await self._examples(classifier, special, read, matrix)
         scorer = await asyncio.to_thread(
             answering.scorer,
             label_set,
@@ -135,25 +139,36 @@ class Answers:
         return Prepared(label_set, scorer, special.name, version, source, warnings)
 
     async def bank(self, classifier: Classifier) -> NDArray[np.float32]:
-        """The nouns (K, D) as the model sees them; the first to ask starts it, everybody may leave."""
+        """The nouns (K, D) as the model sees them, encoded by the first who asks."""
         info = classifier.info
-        future = self._banks.get(info.fingerprint)
-        if future is None or (future.done() and future.exception() is not None):
+
+        async def encode() -> NDArray[np.float32]:
             words = rejection.nouns()
             logger.info("model %s: encoding %d nouns, once", info.name, len(words))
             started = time.monotonic()
             future = classifier.label_matrix(words, templates=(info.default_template,))
-            self._banks[info.fingerprint] = future
+            made = await asyncio.wrap_future(future)
+            logger.info("model %s: the nouns are ready after %.1f s", info.name, time.monotonic() - started)
+            return made.vectors
 
-            def done(made: Future[LabelMatrix]) -> None:
-                if not made.cancelled() and made.exception() is None:
-                    seconds = time.monotonic() - started
-                    logger.info("model %s: the nouns are ready after %.1f s", info.name, seconds)
+        return await self._banks.get(info.fingerprint, encode)
 
-            future.add_done_callback(done)
-        waiting = asyncio.ensure_future(asyncio.wrap_future(future))
-        waiting.add_done_callback(lambda made: made.cancelled() or made.exception())
-        return (await asyncio.shield(waiting)).vectors
+    async def _examples(
+        self, classifier: Classifier, special: Special, read: Snapshot, matrix: LabelMatrix
+    ) -> Examples | None:
+        """The set's examples; their constants are sought once a version, whatever else requests change."""
+        if not len(read.vectors):
+            return None
+        info, vectors, owners = classifier.info, read.vectors, read.owners
+        said = tuple(special.changes.get(change) for change in READ)
+
+        async def choose() -> Constants:
+            return await asyncio.to_thread(
+                answering.constants_for, vectors, owners, matrix, logit_scale=info.logit_scale
+            )
+
+        key = (info.fingerprint, special.name, read.version, *said)
+        return answering.examples_of(vectors, owners, matrix, await self._constants.get(key, choose))
 
     async def _matrix(
         self, classifier: Classifier, label_set: LabelSet, name: str | None, deadline: float

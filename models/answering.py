@@ -119,7 +119,7 @@ def scorer(
         logit_scale=logit_scale,
         logit_bias=logit_bias,
         fitted=fitted or Fitted(),
-        examples=examples if examples is not None and len(examples.keys) else None,
+        examples=examples,
         mode=label_set.mode,
         thresholds=np.array(limits, dtype=np.float64),
         bank=bank,
@@ -129,15 +129,23 @@ def scorer(
     )
 
 
-def examples_of(
+def constants_for(
     vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, *, logit_scale: float
-) -> Examples | None:
-    """Examples (M, D) of the labels `owners`, with constants chosen on them; None when there are none."""
-    if not len(vectors):
-        return None
+) -> Constants:
+    """Constants chosen on examples (M, D) of the labels `owners`: seconds for thousands, so worth keeping."""
+    return few_shot.choose(vectors, _rows(owners, matrix), matrix.vectors, logit_scale=logit_scale)
+
+
+def examples_of(
+    vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, constants: Constants
+) -> Examples:
+    """Examples (M, D) of the labels `owners`, with the constants that suit them."""
+    return Examples(vectors, _rows(owners, matrix), constants)
+
+
+def _rows(owners: Sequence[str], matrix: LabelMatrix) -> NDArray[np.intp]:
     index = {label: i for i, label in enumerate(matrix.labels)}
-    rows = np.array([index[owner] for owner in owners], dtype=np.intp)
-    return Examples(vectors, rows, few_shot.choose(vectors, rows, matrix.vectors, logit_scale=logit_scale))
+    return np.array([index[owner] for owner in owners], dtype=np.intp)
 
 
 def logits(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:

@@ -79,11 +79,12 @@ def check(label_set: LabelSet) -> None:
     if not label_set.labels:
         raise InvalidRequest("labels: at least one label is needed", field="labels")
     seen: dict[str, int] = {}
+    is_tree = label_set.is_tree
     for position, label in enumerate(label_set.labels):
         field = f"labels[{position}]"
         if not label.name.strip():
             raise InvalidRequest(f"{field} is empty; every label needs a word", field=field)
-        spelt = hierarchy.join(hierarchy.parse(label.name)) if label_set.is_tree else label.name
+        spelt = hierarchy.join(hierarchy.parse(label.name)) if is_tree else label.name
         if spelt in seen:
             first = f"labels[{seen[spelt]}]"
             raise InvalidRequest(f"{field} repeats {first}: {label.name[:80]!r}", field=field)

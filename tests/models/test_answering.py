@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models import few_shot, multi, rejection
-from models.answering import Fitted, answer, examples_of, logits, needs_bank, scorer
+from models.answering import Fitted, answer, constants_for, examples_of, logits, needs_bank, scorer
 from models.label_set import Label, LabelSet
 from models.ranking import LabelMatrix, rank
 
@@ -56,13 +56,11 @@ def test_a_temperature_changes_how_sure_and_nothing_else(rng, matrix: LabelMatri
 def test_examples_add_the_caches_logits(rng, matrix: LabelMatrix) -> None:
     keys, vectors = unit(rng, 8, 16), unit(rng, 3, 16)
     owners = [NAMES[i % 4] for i in range(8)]
-    examples = examples_of(keys, owners, matrix, logit_scale=SCALE)
-    assert examples is not None
+    constants = constants_for(keys, owners, matrix, logit_scale=SCALE)
+    examples = examples_of(keys, owners, matrix, constants)
     made = scorer(labels(), matrix, logit_scale=SCALE, examples=examples)
-    constants = examples.constants
     added = few_shot.logits(vectors, keys, np.arange(8) % 4, 4, alpha=constants.alpha, beta=constants.beta)
     np.testing.assert_allclose(logits(made, vectors), SCALE * vectors @ matrix.vectors.T + added, rtol=1e-5)
-    assert examples_of(np.empty((0, 0), np.float32), [], matrix, logit_scale=SCALE) is None
 
 
 def test_in_mode_multi_thresholds_are_the_labels_or_the_sets(rng, matrix: LabelMatrix) -> None:

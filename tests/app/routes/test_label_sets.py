@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 import models
+from app import store
+from app.database import Database
 from app.main import create_app
 from app.settings import Settings
+from app.tables import matrices
+from models import few_shot
 from tests.small import small_model
 
 SETS = "/v1/label-sets"
@@ -203,6 +208,16 @@ def test_in_mode_multi_each_label_stands_by_itself(client: TestClient, cat: byte
     assert ranking("cat", "dog")["cat"] == pytest.approx(ranking("cat", "a boat", "rain")["cat"], rel=1e-5)
 
 
+def test_thresholds_of_a_stored_set_and_its_labels_decide_what_holds(client: TestClient, cat: bytes) -> None:
+    labels = [{"label": "cat", "threshold": 1.0}, {"label": "dog", "threshold": 0.0}, "boat"]
+    put(client, "pets", {"labels": labels, "mode": "multi", "threshold": 0.0})
+    for fields, boat in (({}, True), ({"threshold": 1.0}, False)):
+        answer = classify(client, cat, label_set="pets", **fields)
+        assert answer["mode"] == "multi"
+        holds = {place["label"]: place["holds"] for place in answer["results"][0]["ranking"]}
+        assert holds == {"cat": False, "dog": True, "boat": boat}
+
+
 def test_rejection_is_a_score_and_a_decision(client: TestClient, cat: bytes) -> None:
     found = [
         classify(client, cat, labels=["cat", "dog"], reject="true", reject_threshold=t)["results"][0][
@@ -275,6 +290,41 @@ def test_of_several_examples_a_bad_one_is_named_and_a_known_one_is_not_kept_twic
     assert client.post(f"{SETS}/none/labels/cat/examples", files=pictures[:1]).status_code == 404
     refused = client.post(url, files=pictures[:1], headers={"If-Match": '"1"'})
     assert refused.status_code == 412
+
+
+def test_the_constants_for_examples_are_sought_once_a_version(
+    client: TestClient, cat: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(client, "pets", PETS)
+    sought: list[int] = []
+    choose = few_shot.choose
+
+    def counted(keys: Any, *rest: Any, **named: Any) -> Any:
+        sought.append(len(keys))
+        return choose(keys, *rest, **named)
+
+    monkeypatch.setattr(few_shot, "choose", counted)
+    client.post(f"{SETS}/pets/labels/cat/examples", files={"images": cat})
+    for fields in ({}, {"reject": "true"}, {"calibrated": "true"}, {"mode": "multi"}, {"threshold": "0.3"}):
+        classify(client, cat, label_set="pets", model="small", **fields)
+    assert sought == [1]
+    classify(client, cat, label_set="pets", model="small", domain="animal")  # other words, other constants
+    assert sought == [1, 1]
+
+
+def test_a_request_with_another_template_leaves_the_kept_labels_alone(
+    client: TestClient, cat: bytes, loaded: dict[str, Any], tmp_path: Path
+) -> None:
+    put(client, "pets", {**PETS, "template": ["photo"]})
+    usual = classify(client, cat, label_set="pets", model="small")["results"]
+    other = classify(client, cat, label_set="pets", model="small", template="a drawing of a {}.")["results"]
+    assert other != usual
+    db = Database(f"sqlite:///{tmp_path / 'sets.db'}")
+    with db.read() as connection:
+        [kept] = connection.execute(select(matrices)).all()
+    db.close()
+    own = loaded["small"].label_matrix(PETS["labels"], templates=("photo",)).result().vectors
+    np.testing.assert_allclose(store.floats(kept.vectors).reshape(own.shape), own, atol=1e-6)
 
 
 def test_an_example_for_one_model_alone_is_told_to_the_others(client: TestClient, cat: bytes) -> None:
