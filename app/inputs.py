@@ -6,22 +6,27 @@ model: what a template or a label may say is the CLIP wing's matter.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-import numpy as np
 from fastapi import Request
-from numpy.typing import NDArray
 
 from app.answers import Special
 from app.errors import UnsupportedMediaType
 from app.label_set_schemas import CalibrationBody, LabelSetBody, label_set_of
-from app.parsing import decode_base64, media_type, offload, offload_many, parse_json, read_form, validate
+from app.parsing import (
+    TooManyParts,
+    decode_base64,
+    media_type,
+    offload,
+    offload_many,
+    parse_json,
+    read_form,
+    validate,
+)
 from app.schemas import ClassifyBody, EmbedImagesBody, PictureData, PicturesBody
 from app.settings import Settings
 from models.errors import ImageRejected, InvalidRequest
@@ -181,8 +186,13 @@ async def _read(request: Request, settings: Settings, model: type[B]) -> tuple[B
 
 
 async def _read_form(request: Request, settings: Settings, model: type[B]) -> tuple[B, tuple[Picture, ...]]:
-    # One file more than allowed is read, so that the message can name our field and limit.
-    form = await read_form(request, max_files=settings.max_images + 1, max_fields=settings.max_labels + 200)
+    try:
+        form = await read_form(request, max_files=settings.max_images, max_fields=settings.max_labels + 200)
+    except TooManyParts as error:
+        field = "images" if error.what == "files" else "labels"
+        most = settings.max_images if field == "images" else settings.max_labels
+        message = f"{field} has more than {most} entries (limit: max_{field})"
+        raise InvalidRequest(message, field=field) from error
     if "images" in form.texts:
         raise InvalidRequest("images must be sent as files (curl: -F images=@cat.jpg)", field="images")
     for name in form.files:
@@ -191,7 +201,6 @@ async def _read_form(request: Request, settings: Settings, model: type[B]) -> tu
                 f"{name[:80]!r} is sent as a file; the files go under images", field=name[:80]
             )
     files = form.files.get("images", [])
-    at_most(settings.max_images, files, "images", "max_images")
     # HTML forms send "" for a field that nobody filled in.
     filled = {name: values for name, values in form.texts.items() if values != [""]}
     body = await offload_many(sum(map(len, filled.values())), validate, model, _fields(filled))
@@ -249,31 +258,3 @@ def tidy(name: str | None) -> str | None:
         return None
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return "".join(char if char.isprintable() else "�" for char in last[:MAX_NAME_CHARS]) or None
-
-
-def vectors_of(embeddings: Sequence[Any], dim: int) -> list[NDArray[np.float32]]:
-    """Vectors (D,) from lists of numbers or base64 of little-endian float32, brought to unit norm."""
-    return [_vector(value, dim, f"embeddings[{index}]") for index, value in enumerate(embeddings)]
-
-
-def _vector(value: Any, dim: int, field: str) -> NDArray[np.float32]:
-    wanted = (
-        f"{field} must be {dim} finite numbers, or base64 of so many little-endian float32, and not all zero"
-    )
-    try:
-        if isinstance(value, str):
-            if len(value) != -(-dim * 4 // 3) * 4:
-                raise InvalidRequest(wanted, field=field)
-            vector = np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4").astype(np.float64)
-        elif isinstance(value, list) and all(type(number) in (int, float) for number in value):
-            vector = np.array(value, dtype=np.float64)
-        else:
-            raise InvalidRequest(wanted, field=field)
-    except (binascii.Error, ValueError, OverflowError):
-        raise InvalidRequest(wanted, field=field) from None
-    with np.errstate(over="ignore"):
-        norm = float(np.linalg.norm(vector))
-    if vector.shape != (dim,) or not np.isfinite(norm) or norm == 0:
-        raise InvalidRequest(wanted, field=field)
-    unit: NDArray[np.float32] = (vector / norm).astype(np.float32)
-    return unit

@@ -21,7 +21,8 @@ from app.settings import Settings
 from models.errors import ImageRejected, InvalidRequest
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier, EmbeddedImage
+    from models.classifier import Classifier
+    from models.image_embeddings import EmbeddedImage
 
 
 @dataclass(frozen=True, slots=True)

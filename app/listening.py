@@ -1,4 +1,4 @@
-"""To stop taking connections without losing one: close the door before the listening socket.
+"""To take more connections than is usual, and to stop taking them without losing one.
 
 When a listening socket is closed, the kernel resets every connection that it completed but that nobody
 accepted yet, though its caller may have sent a request already. So new connections are turned away first, by
@@ -19,6 +19,8 @@ from typing import Final, Protocol
 
 logger = logging.getLogger(__name__)
 
+MAX_OPEN_FILES: Final = 65_536
+"""More connections than one process serves; some systems allow a thousand million."""
 SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h
 # Classic BPF (linux/filter.h); a TCP socket's filter sees the packet from its TCP header on.
 DROP_NEW_CONNECTIONS: Final = (
@@ -49,3 +51,23 @@ def turn_away_new_connections(listener: Listening) -> None:
             same.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
     except OSError as error:  # a sandbox that knows no filters, or a socket that is not TCP
         logger.debug("new connections cannot be turned away softly: %s", error)
+
+
+def allow_many_connections() -> None:
+    """As many open files as the system lets this process have.
+
+    The usual 1,024 are used up by as many callers that connect and send nothing, and everybody else, health
+    probes too, is turned away until their receipt deadline. The low default protects programs that use
+    `select`; neither event loop does.
+    """
+    if sys.platform == "win32":  # no such limit
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:  # macOS has a lower bound of its own
+            logger.debug("%d open files are allowed, no more: %s", soft, error)

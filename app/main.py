@@ -35,6 +35,7 @@ from app.routes.docs import docs_router
 from app.routes.page import page_router
 from app.schemas import ErrorEnvelope
 from app.settings import Settings
+from models.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from models import LoadOptions
@@ -125,7 +126,17 @@ def load_all(settings: Settings) -> dict[str, Classifier]:
     from models import load
 
     options = load_options(settings)
-    return {loaded.info.name: loaded for loaded in (load(spec, options) for spec in settings.specs)}
+    loaded: dict[str, Classifier] = {}
+    for spec in settings.specs:
+        classifier = load(spec, options)
+        name = classifier.info.name
+        if name in loaded:  # two directories whose last parts are equal
+            raise ModelUnavailable(
+                f"model {spec!r} would be called {name!r}, like another one that is loaded: requests could "
+                "not tell them apart; rename one of the directories"
+            )
+        loaded[name] = classifier
+    return loaded
 
 
 def default_text_store() -> Path:

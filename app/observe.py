@@ -167,6 +167,9 @@ def configure_logging(level: str) -> None:
     """All loggers, uvicorn's too, as JSON lines on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    # open_clip tells each step of loading to the root logger, which has no name to turn down.
+    quiet = logging.DEBUG if level == "debug" else logging.WARNING
+    handler.addFilter(lambda record: record.name != "root" or record.levelno >= quiet)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     for chatty in ("httpx", "httpcore", "urllib3", "PIL"):

@@ -109,6 +109,14 @@ def _payload(text: str, what: str) -> str:
     return text
 
 
+class TooManyParts(BadBody):
+    """A form of more files or fields than anybody needs; `what` says of which."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the form cannot be read: it has too many {what}")
+        self.what = what
+
+
 class _InMemoryParser(MultiPartParser):
     """Starlette's parser without temporary files: bodies are bounded, and a disk may be read-only."""
 
@@ -117,6 +125,20 @@ class _InMemoryParser(MultiPartParser):
 
     def on_end(self) -> None:
         self.ended = True
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._current_part
+        if part.file is None and len(part.data) + end - start > self.max_part_size:
+            name = part.field_name[:80]
+            raise InvalidRequest(f"{name} has more than {self.max_part_size} bytes in one field", field=name)
+        super().on_part_data(data, start, end)
+
+    @property
+    def too_many(self) -> str | None:
+        """What there are more of than allowed, "files" or "fields"."""
+        if self._current_files > self.max_files:
+            return "files"
+        return "fields" if self._current_fields > self.max_fields else None
 
     def close(self) -> None:
         """Also what an unfinished part holds, which is in no form."""
@@ -138,7 +160,7 @@ class Form:
 
 
 async def read_form(request: Request, *, max_files: int, max_fields: int) -> Form:
-    """The multipart body, or BadBody."""
+    """The multipart body. Raises BadBody; TooManyParts, if that is why; InvalidRequest for a huge text."""
     charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
     if charset.lower() not in (b"utf-8", b"utf8", b"us-ascii", b"ascii"):
         # Python's codecs are more than alphabets: punycode takes quadratic time, utf-7 makes half characters.
@@ -156,6 +178,8 @@ async def read_form(request: Request, *, max_files: int, max_fields: int) -> For
             raise BadBody("the form cannot be read: it does not end with its boundary")
         return Form((name, _value(item)) for name, item in form.multi_items())
     except MultiPartException as error:
+        if parser.too_many:
+            raise TooManyParts(parser.too_many) from error
         raise BadBody(f"the form cannot be read: {error.message}") from error
     except UnicodeError as error:
         raise BadBody("the form cannot be read: a field is not text in its charset") from error

@@ -13,7 +13,8 @@ from app.inputs import Picture
 from models.errors import EncoderFailed, ImageRejected
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier, EmbeddedImage
+    from models.classifier import Classifier
+    from models.image_embeddings import EmbeddedImage
 
 AHEAD: Final = 64
 """Pictures of one request that are under way at once: two full batches, so that the encoder never waits for a

@@ -1,8 +1,9 @@
 """uvicorn with what it lacks: a deadline for receiving a request, a bound on its head, a drain without loss.
 
 uvicorn never times out a half-sent request, answers refusals at this level as plain text, closes connections
-whose request is still on the wire when it shuts down, and ends by its signal instead of with status 0.
-Knows no route and no model.
+whose request is still on the wire when it shuts down, and ends by its signal instead of with status 0. And a
+service whose model cannot answer any more ends with status 1, for whoever runs it to start it again. Knows no
+route; of a model it knows only whether it is lost.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import signal
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.errors import CODES, envelope
 from app.limits import Door
-from app.listening import turn_away_new_connections
+from app.listening import allow_many_connections, turn_away_new_connections
 from app.observe import configure_logging
 from app.settings import Settings, unknown_names
 from models.errors import CandidError
@@ -37,6 +39,8 @@ MAX_HEAD_BYTES: Final = 256 * 1024
 """Request line and headers: a raw picture's query may carry a thousand labels. The parser has no limit."""
 LAST_CALL_S: Final = 0.3
 """How long idle connections stay open after SIGTERM: time for a request that is on the wire already."""
+LOST_S: Final = 5.0
+"""How long a service that has lost a model says so on /readyz before it ends: a balancer's look or two."""
 
 
 class ReceiptProtocol(HttpToolsProtocol):
@@ -139,11 +143,31 @@ def _raw_answer(status: int, body: dict[str, Any]) -> bytes:
 
 
 class Server(uvicorn.Server):
-    """SIGTERM: not ready at once, no new connections, answer everything accepted, end with status 0."""
+    """SIGTERM: not ready at once, no new connections, answer everything accepted, end with status 0.
 
-    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+    `lost` says why the service cannot go on, or None: then the same, but with status 1 and after LOST_S.
+    """
+
+    def __init__(self, config: uvicorn.Config, door: Door, lost: Callable[[], str | None]) -> None:
         super().__init__(config)
         self._door = door
+        self._lost = lost
+        self._lost_since: float | None = None  # time.monotonic()
+
+    @property
+    def status(self) -> int:
+        """What the process ends with."""
+        return 0 if self._lost_since is None else 1
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if self._lost_since is None and (why := self._lost()) is not None:
+            self._lost_since = time.monotonic()
+            self._door.draining = True
+            logger.critical("%s; the process ends in %g s, to be started again", why, LOST_S)
+        if self._lost_since is not None and time.monotonic() >= self._lost_since + LOST_S:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not handed on to uvicorn, which would raise the signal again after a clean end.
@@ -174,6 +198,8 @@ def run(settings: Settings) -> int:
     from app.main import create_app, load_all
 
     configure_logging(settings.log_level)
+    signal.signal(signal.SIGTERM, _end_early)
+    allow_many_connections()
     for name, meant in unknown_names(os.environ).items():
         logger.warning("%s is no setting%s", name, f"; did you mean {meant}?" if meant else "")
     try:
@@ -181,16 +207,25 @@ def run(settings: Settings) -> int:
     except CandidError as error:
         logger.critical(error.message)
         return 1
+
+    def lost() -> str | None:
+        reasons = ((name, classifier.lost()) for name, classifier in classifiers.items())
+        return next((f"the worker of {name} has died: {reason}" for name, reason in reasons if reason), None)
+
     try:
-        serve(create_app(settings, classifiers), settings)
+        return serve(create_app(settings, classifiers), settings, lost)
     finally:
         for classifier in classifiers.values():
             classifier.close()
-    return 0
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Answer until a signal ends it."""
+def _end_early(number: int, frame: FrameType | None) -> NoReturn:
+    """Until uvicorn listens for signals. Process 1 of a container has no default: it would go on loading."""
+    raise SystemExit(0)
+
+
+def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lambda: None) -> int:
+    """Answer until a signal ends it, or until a model is lost; the process's exit status."""
     door: Door = app.state.door
     config = uvicorn.Config(
         app,
@@ -205,4 +240,6 @@ def serve(app: FastAPI, settings: Settings) -> None:
         timeout_keep_alive=settings.keep_alive_timeout_s,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
-    Server(config, door).run()
+    server = Server(config, door, lost)
+    server.run()
+    return server.status

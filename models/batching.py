@@ -57,12 +57,22 @@ class Lane:
 class Batcher:
     """Runs its lanes' work on one thread, a batch of each lane in turn."""
 
-    def __init__(self, name: str, lanes: Sequence[Lane], *, release_memory: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        lanes: Sequence[Lane],
+        *,
+        release_memory: Callable[[], None],
+        is_fatal: Callable[[Exception], bool] = lambda error: False,
+    ) -> None:
         self._lanes = {lane.name: lane for lane in lanes}
         self._release_memory = release_memory
+        self._is_fatal = is_fatal  # after such an error nothing can be encoded in this process any more
         self._wake = threading.Condition()
         self._closing = False
         self._broken: str | None = None  # why the worker cannot be trusted, until a forward succeeds
+        self._died: str | None = None  # why the worker has ended though nobody closed it
+        self._busy_since: float | None = None  # time.monotonic(), while a forward is under way
         self._thread = threading.Thread(target=self._run, name=f"candid-{name}", daemon=True)
         self._thread.start()
 
@@ -73,8 +83,8 @@ class Batcher:
         with self._wake:
             if self._closing:
                 raise ShuttingDown("the model is shutting down")
-            if not self._thread.is_alive():
-                raise EncoderFailed(f"the worker has stopped: {self._broken or 'unknown reason'}")
+            if self._died:
+                raise EncoderFailed("the model's worker has died")
             if len(lane.waiting) >= lane.max_queue:
                 raise Overloaded(f"{lane.max_queue} {lane.name} are waiting for the encoder already")
             lane.waiting.append(item)
@@ -83,11 +93,20 @@ class Batcher:
 
     def alive(self) -> bool:
         """True while the worker thread runs and is not closing."""
-        return self._thread.is_alive() and not self._closing
+        return self._died is None and not self._closing
 
     def failed(self) -> str | None:
         """Why the last forward failed, or None when the last one succeeded."""
         return self._broken
+
+    def died(self) -> str | None:
+        """Why the worker has ended though nobody closed it; None while it works."""
+        return self._died
+
+    def busy_s(self) -> float:
+        """For how long the forward under way has run, in seconds; 0 between two."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def lane(self, name: str) -> Lane:
         """The lane `name`, for its counters."""
@@ -109,15 +128,20 @@ class Batcher:
         self._abandon(ShuttingDown("the model is shutting down"))
 
     def _run(self) -> None:
+        work: list[tuple[Lane, list[_Item]]] | None = None
         try:
             while (work := self._next()) is not None:
                 for lane, items in work:
                     self._serve(lane, items)
         except BaseException as error:
             # Nobody may wait for ever on a dead thread: say so to all, then let the thread end.
-            self._broken = f"{type(error).__name__}: {error}"
+            with self._wake:  # whoever submits from now on is told at once
+                self._died = f"{type(error).__name__}: {error}"
             logger.critical("the worker died", exc_info=error)
-            self._abandon(EncoderFailed("the worker died while it served this request"))
+            told = EncoderFailed("the worker died while it served this request")
+            for item in [item for _, items in work or () for item in items]:
+                resolve(item.future, error=told)
+            self._abandon(told)
 
     def _next(self) -> list[tuple[Lane, list[_Item]]] | None:
         """Wait for work; at most one batch of each lane, or None when closing."""
@@ -128,41 +152,42 @@ class Batcher:
                 return None
             work = []
             for lane in self._lanes.values():
-                count = min(len(lane.waiting), lane.max_batch)
-                if count:
-                    work.append((lane, [lane.waiting.popleft() for _ in range(count)]))
+                batch: list[_Item] = []
+                while lane.waiting and len(batch) < lane.max_batch:
+                    item = lane.waiting.popleft()
+                    if item.future.set_running_or_notify_cancel():  # its caller still waits
+                        batch.append(item)
+                if batch:
+                    work.append((lane, batch))
             self._wake.notify_all()
             return work
 
     def _serve(self, lane: Lane, items: list[_Item]) -> None:
-        """Encode those whose callers still wait and still have time."""
+        """Encode those whose callers still have time."""
         now = time.monotonic()
         live = []
         for item in items:
-            if not item.future.set_running_or_notify_cancel():
-                continue
             if item.deadline is not None and now >= item.deadline:
                 item.future.set_exception(DeadlineExceeded("the request's time ran out in the queue"))
             else:
                 live.append(item)
-        try:
-            self._encode(lane, live)
-        except BaseException:
-            for item in live:
-                resolve(item.future, error=EncoderFailed("the worker died while it served this request"))
-            raise
+        self._encode(lane, live)
 
     def _encode(self, lane: Lane, items: list[_Item]) -> None:
         """Encode; a failing batch is split until the bad item stands alone (1 bad of 64: 63 answers)."""
         if not items:
             return
-        started = time.monotonic()
+        started = self._busy_since = time.monotonic()
         failure: Exception | None = None
         try:
             results = lane.encode([item.payload for item in items])
         except Exception as error:
+            if self._is_fatal(error):
+                raise
             # Keep the words, drop the traceback: its frames hold the batch's tensors.
             failure = error.with_traceback(None)
+        finally:
+            self._busy_since = None
         if failure is not None:
             self._release_memory()
             self._recover(lane, items, failure)
@@ -195,6 +220,16 @@ class Batcher:
                 lane.waiting.clear()
         for item in abandoned:
             resolve(item.future, error=error)
+
+
+def cancel_with(outer: Future[Any], inner: Future[Any]) -> None:
+    """Cancel `inner`, the work, when the caller that waits for `outer` leaves."""
+
+    def left(future: Future[Any]) -> None:
+        if future.cancelled():
+            inner.cancel()
+
+    outer.add_done_callback(left)
 
 
 def resolve(future: Future[Any], *, result: Any = None, error: BaseException | None = None) -> None:

@@ -10,7 +10,6 @@ decoding, when a batch is made, and never later than that. Knows no HTTP and no 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -24,13 +23,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import image, ranking
-from models.batching import Batcher, Encoded, Lane, resolve
+from models import ranking
+from models.batching import Batcher, Lane
+from models.devices import is_lost, release_memory
 from models.encoder import Encoder
-from models.errors import CandidError, DeadlineExceeded, EncoderFailed, ImageRejected, ShuttingDown
+from models.errors import CandidError, ImageRejected
 from models.image import ImageLimits
+from models.image_embeddings import EmbeddedImage, ImageEmbeddings
 from models.label_matrices import LabelMatrices
-from models.lru import VectorCache
 from models.preprocess import Preprocess
 from models.prompts import templates_of
 from models.ranking import LabelMatrix, Ranked
@@ -39,9 +39,8 @@ from models.text_store import TextStore
 from models.tokens import Tokens
 
 MIB = 1 << 20
-PROBE_TIMEOUT_S = (
-    5.0  # for the real forward that must succeed after a failure before the model is ready again
-)
+PROBE_TIMEOUT_S = 5.0  # for the real forward that must succeed after a failure
+STALLED_S = 60.0  # a longer forward hangs: whoever waits behind it ran out of time at half of this
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +82,6 @@ class ServingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddedImage:
-    """A picture's embedding and what it cost."""
-
-    vector: NDArray[np.float32]  # (D,), unit norm
-    width: int  # px, of the upright picture as sent
-    height: int
-    sha256: str
-    decode_ms: float
-    queue_ms: float
-    encode_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class Classified:
     """One picture's answer: a ranking, or why there is none."""
 
@@ -125,10 +111,7 @@ class Classifier:
         options: ServingOptions,
     ) -> None:
         self.info = info
-        self._encoder = encoder
-        self._preprocess = preprocess
         self._tokens = tokens
-        self._options = options
         threads = options.decode_threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")
         self._batcher = Batcher(
@@ -138,7 +121,16 @@ class Classifier:
                 # A texts item is a whole chunk already; every request queues one at a time.
                 Lane("texts", encode_chunks(encoder.texts), max_batch=1, max_queue=options.max_queue),
             ),
-            release_memory=partial(_release_memory, encoder.device),
+            release_memory=partial(release_memory, encoder.device),
+            is_fatal=is_lost,
+        )
+        self._images = ImageEmbeddings(
+            preprocess,
+            self._batcher,
+            self._pool,
+            limits=options.limits,
+            exact_decode=options.exact_decode,
+            max_bytes=options.image_cache_bytes,
         )
         self._texts = TextEmbeddings(
             tokens,
@@ -148,17 +140,10 @@ class Classifier:
             store=_text_store(info, options),
         )
         self._matrices = LabelMatrices(self._texts, tokens)
-        self._images = VectorCache(options.image_cache_bytes)
-        self._closes_at: float | None = None  # time.monotonic() after which nothing more is decoded
 
     def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
         """Embed one encoded picture. The future may raise ImageRejected, DeadlineExceeded, Overloaded, …"""
-        done: Future[EmbeddedImage] = Future()
-        try:
-            self._pool.submit(self._decode, data, deadline, done)
-        except RuntimeError as error:  # the pool takes no more
-            raise ShuttingDown("the model is shutting down") from error
-        return done
+        return self._images.embed(data, deadline=deadline)
 
     def embed_texts(
         self, texts: Sequence[str], *, deadline: float | None = None
@@ -216,9 +201,9 @@ class Classifier:
         return {
             "images_encoded_total": images.items_total,
             "image_batches_total": images.batches_total,
-            "image_cache_hits_total": self._images.hits,
-            "image_cache_misses_total": self._images.misses,
-            "image_cache_bytes": self._images.nbytes,
+            "image_cache_hits_total": self._images.cache.hits,
+            "image_cache_misses_total": self._images.cache.misses,
+            "image_cache_bytes": self._images.cache.nbytes,
             "texts_encoded_total": self._texts.encoded_total,
             "text_batches_total": texts.batches_total,
             "texts_waiting": self._texts.waiting(),
@@ -230,7 +215,9 @@ class Classifier:
 
     def ready(self) -> bool:
         """True when the next picture can expect an answer; after a failure a real forward decides."""
-        if self._closes_at is not None or not self._batcher.alive():
+        if self._images.closes_at is not None or not self._batcher.alive():
+            return False
+        if self._batcher.busy_s() > STALLED_S:
             return False
         if self._batcher.failed() is None:
             return True
@@ -242,65 +229,16 @@ class Classifier:
             return False
         return True
 
+    def lost(self) -> str | None:
+        """Why this model will never answer again in this process; None as long as it may."""
+        return self._batcher.died()
+
     def close(self, *, drain_s: float = 0.0) -> None:
         """Finish what waits within `drain_s` seconds, then stop the threads; later calls get ShuttingDown."""
-        self._closes_at = time.monotonic() + drain_s
+        closes_at = self._images.closes_at = time.monotonic() + drain_s
         # Tasks of the pool are run, not cancelled: each must resolve its caller's future.
         self._pool.shutdown(wait=True)
-        self._batcher.close(drain_s=max(0.0, self._closes_at - time.monotonic()))
-
-    def _decode(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
-        """In the pool: bytes to the model's pixels, then on to the worker."""
-        if not done.set_running_or_notify_cancel():
-            return
-        try:
-            if deadline is not None and time.monotonic() >= deadline:
-                raise DeadlineExceeded("the request's time ran out before its picture was decoded")
-            started = time.monotonic()
-            if self._closes_at is not None and started >= self._closes_at:
-                raise ShuttingDown("the model is shutting down")
-            digest = hashlib.sha256(data).hexdigest()
-            if self._from_cache(digest, started, done):
-                return
-            at_least = None if self._options.exact_decode else self._preprocess.at_least
-            picture = image.decode(data, self._options.limits, at_least=at_least)
-            pixels = self._preprocess.pixels(picture.rgb)  # (3, S, S) uint8
-            decode_ms = (time.monotonic() - started) * 1e3
-            job = self._batcher.submit("images", pixels, deadline=deadline)
-        except CandidError as error:
-            done.set_exception(error)
-            return
-        except Exception as error:  # a defect of ours: the caller must still get an answer
-            done.set_exception(EncoderFailed(f"decoding failed unexpectedly: {type(error).__name__}"))
-            raise
-        size = (picture.width, picture.height)
-        job.add_done_callback(partial(self._encoded, digest, size, decode_ms, done))
-
-    def _from_cache(self, digest: str, started: float, done: Future[EmbeddedImage]) -> bool:
-        row = self._images.get(digest)  # (D + 2,): the vector, then width and height
-        if row is None:
-            return False
-        decode_ms = (time.monotonic() - started) * 1e3
-        done.set_result(EmbeddedImage(row[:-2], int(row[-2]), int(row[-1]), digest, decode_ms, 0.0, 0.0))
-        return True
-
-    def _encoded(
-        self,
-        digest: str,
-        size: tuple[int, int],
-        decode_ms: float,
-        done: Future[EmbeddedImage],
-        job: Future[Encoded[NDArray[np.float32]]],
-    ) -> None:
-        error = job.exception()
-        if error is not None:
-            resolve(done, error=error)
-            return
-        encoded = job.result()
-        row = np.append(encoded.value, np.array(size, dtype=np.float32))  # sides < 2^24 px: exact in float32
-        self._images.put(digest, row)
-        result = EmbeddedImage(row[:-2], *size, digest, decode_ms, encoded.queue_ms, encoded.encode_ms)
-        resolve(done, result=result)
+        self._batcher.close(drain_s=max(0.0, closes_at - time.monotonic()))
 
 
 def _text_store(info: ModelInfo, options: ServingOptions) -> TextStore | None:
@@ -313,9 +251,3 @@ def _text_store(info: ModelInfo, options: ServingOptions) -> TextStore | None:
         dimension=info.embed_dim,
         max_bytes=options.text_cache_bytes,
     )
-
-
-def _release_memory(device: torch.device) -> None:
-    """Give cached blocks back, so that half a batch may fit where a whole one did not."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -19,7 +19,8 @@ from models.dataset import Dataset, Item, load
 from models.errors import ImageRejected, InvalidRequest
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier, EmbeddedImage
+    from models.classifier import Classifier
+    from models.image_embeddings import EmbeddedImage
 
 READ_AHEAD: Final = 64
 """Pictures under way at a time: twice a batch, so that decoding goes on while the encoder works."""

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batching import resolve
+from models.batching import cancel_with, resolve
 from models.errors import InvalidRequest
 from models.prompts import fill
 from models.ranking import LabelMatrix
@@ -57,6 +57,8 @@ class LabelMatrices:
         embedding = self._texts.embed(prompts, deadline=deadline)
 
         def embedded(rows: Future[NDArray[np.float32]]) -> None:
+            if rows.cancelled():  # with `done`
+                return
             error = rows.exception()
             if error is not None:
                 resolve(done, error=error)
@@ -67,6 +69,7 @@ class LabelMatrices:
             self._keep(key, matrix)
             resolve(done, result=matrix)
 
+        cancel_with(done, embedding)
         embedding.add_done_callback(embedded)
         return done
 

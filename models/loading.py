@@ -12,6 +12,7 @@ import torch
 
 from models import catalogue, sources
 from models.classifier import Classifier, ModelInfo, ServingOptions
+from models.devices import choose_device, choose_precision
 from models.encoder import Encoder
 from models.errors import CandidError, ModelUnavailable
 from models.preprocess import Preprocess, from_open_clip
@@ -62,25 +63,6 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
         time.monotonic() - started,
     )
     return classifier
-
-
-def choose_device(wanted: str) -> str:
-    """The device to run on. Raises ModelUnavailable when the one asked for is not there."""
-    cuda = torch.cuda.is_available()
-    mps = torch.backends.mps.is_available()
-    if wanted == "auto":
-        return "cuda" if cuda else "mps" if mps else "cpu"
-    kind = wanted.partition(":")[0]
-    if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
-        raise ModelUnavailable(f"device {wanted!r} was asked for, but torch finds none; use 'auto' or 'cpu'")
-    return wanted
-
-
-def choose_precision(wanted: str, device: str) -> str:
-    """Half precision on a GPU, single on a CPU, unless asked otherwise."""
-    if wanted != "auto":
-        return wanted
-    return "fp32" if device == "cpu" else "fp16"
 
 
 def _build(

@@ -39,18 +39,25 @@ Vector: TypeAlias = NDArray[np.float32]  # (D,)
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
-    """One text on its way: who waits for it, and until when the most patient of them does."""
+class _Asker:
+    """One request that waits for texts, until its time is up or it has left (its future is cancelled)."""
 
     deadline: float | None  # time.monotonic(); None: for ever
+    done: Future[NDArray[np.float32]]
+
+    def waits(self) -> bool:
+        return not self.done.done() and (self.deadline is None or time.monotonic() < self.deadline)
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """One text on its way, and who waits for it."""
+
+    askers: list[_Asker] = field(default_factory=list)
     future: Future[Vector] = field(default_factory=Future)
 
-    def extend(self, deadline: float | None) -> None:
-        if self.deadline is not None:
-            self.deadline = None if deadline is None else max(self.deadline, deadline)
-
-    def expired(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+    def wanted(self) -> bool:
+        return any(asker.waits() for asker in self.askers)
 
 
 class TextEmbeddings:
@@ -77,8 +84,9 @@ class TextEmbeddings:
             self.cache.put(key, vector)
 
     def embed(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[NDArray[np.float32]]:
-        """Unit rows (N, D) in the order of `texts`, which may repeat."""
+        """Unit rows (N, D) in the order of `texts`, which may repeat. Cancelled, it is encoded no further."""
         done: Future[NDArray[np.float32]] = Future()
+        asker = _Asker(deadline, done)
         ready: dict[str, Vector] = {}
         awaited: dict[str, Future[Vector]] = {}
         missing: list[str] = []
@@ -90,9 +98,9 @@ class TextEmbeddings:
                     continue
                 flight = self._flights.get(text)
                 if flight is None:
-                    flight = self._flights[text] = _Flight(deadline)
+                    flight = self._flights[text] = _Flight()
                     missing.append(text)
-                flight.extend(deadline)
+                flight.askers.append(asker)
                 awaited[text] = flight.future
         gather(awaited, ready, texts, done)
         if missing:
@@ -135,9 +143,9 @@ class TextEmbeddings:
         job.add_done_callback(finished)
 
     def _still_wanted(self, texts: list[str]) -> list[str]:
-        """Those whose callers still have time; the others' futures end here."""
+        """Those whose callers are still there and have time; the others' futures end here."""
         with self._lock:
-            late = [text for text in texts if self._flights[text].expired()]
+            late = [text for text in texts if not self._flights[text].wanted()]
         self._fail([late], DeadlineExceeded("the request's time ran out before its labels were encoded"))
         return [text for text in texts if text not in set(late)] if late else texts
 

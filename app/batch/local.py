@@ -15,7 +15,8 @@ from app.shown import digits, shown, told_of
 from models.errors import EncoderFailed, ImageRejected
 
 if TYPE_CHECKING:
-    from models.classifier import Classifier, EmbeddedImage
+    from models.classifier import Classifier
+    from models.image_embeddings import EmbeddedImage
 
 NO_DEADLINE = float("inf")
 Way = tuple[Callable[[Any], dict[str, Any]], dict[str, Any], Sequence[str]]

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from app import examples
 from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.errors import detail_of
-from app.inputs import ClassifyRequest, read_classify, vectors_of
+from app.inputs import ClassifyRequest, read_classify
 from app.parsing import offload_many
 from app.pictures import Outcome, embed_all
 from app.routes import streaming
 from app.schemas import Classification, ClassifyBody
 from app.shown import digits, shown, told_of
+from app.vectors import vectors_of
 
 if TYPE_CHECKING:
     from models.classifier import Classifier

@@ -15,10 +15,11 @@ from app.database import Condition
 from app.dependencies import KeyDep, RoomDep, ServiceDep
 from app.errors import detail_of
 from app.etags import condition_of, etag
-from app.inputs import CalibrationRequest, read_calibration, vectors_of
+from app.inputs import CalibrationRequest, read_calibration
 from app.label_set_schemas import CalibrationAnswer, CalibrationBody
 from app.pictures import embed_each
 from app.routes.label_sets import CHANGED, Name
+from app.vectors import vectors_of
 from models import answering, calibration
 from models.errors import InvalidRequest
 

@@ -22,9 +22,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.dependencies import Service
 from app.errors import CallerGone, detail_of, envelope, status_of
-from app.inputs import ClassifyRequest, vectors_of
+from app.inputs import ClassifyRequest
 from app.parsing import offload_many
 from app.pictures import embed_ready
+from app.vectors import vectors_of
 from models.errors import CandidError
 
 if TYPE_CHECKING:

@@ -69,6 +69,9 @@ class FakeClassifier:
     def ready(self) -> bool:
         return self.is_ready
 
+    def lost(self) -> str | None:
+        return None
+
     def _future(self, value: Any) -> Future[Any]:
         done: Future[Any] = Future()
         self.given.append(done)

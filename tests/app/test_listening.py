@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 
 import pytest
 
-from app.listening import turn_away_new_connections
+from app.listening import MAX_OPEN_FILES, turn_away_new_connections
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
@@ -28,3 +29,19 @@ def test_what_is_no_tcp_socket_is_left_alone() -> None:
     left, right = socket.socketpair()
     with left, right:
         turn_away_new_connections(left)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_as_many_files_may_be_open_as_the_system_allows() -> None:
+    script = """
+import resource
+from app.listening import allow_many_connections
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+allow_many_connections()
+print(*resource.getrlimit(resource.RLIMIT_NOFILE), hard)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    soft, hard, before = map(int, done.stdout.split())
+    assert hard == before
+    assert soft == min(hard, MAX_OPEN_FILES) or hard == -1

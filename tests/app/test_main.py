@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ from starlette.testclient import TestClient
 from app import main
 from app.main import create_app, load_options
 from app.settings import Settings
+from models.errors import ModelUnavailable
+from models.sources import EMBEDDED_DIR
 from tests.app.conftest import Serve
 from tests.app.fakes import FakeClassifier
 
@@ -77,3 +81,11 @@ def test_limits_reach_the_models() -> None:
     assert options.device == "cpu"
     assert (options.serving.limits.max_bytes, options.serving.limits.max_pixels) == (2048, 99)
     assert (options.serving.max_batch, options.serving.text_cache_bytes) == (7, 1)
+
+
+def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        shutil.copytree(EMBEDDED_DIR, tmp_path / folder / "mine")
+    specs = [str(tmp_path / folder / "mine") for folder in ("one", "two")]
+    with pytest.raises(ModelUnavailable, match="would be called 'mine'"):
+        main.load_all(Settings(models=specs))

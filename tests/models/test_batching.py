@@ -7,8 +7,10 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+import torch
 
 from models.batching import Batcher, Encoded, Lane
+from models.devices import is_lost
 from models.errors import DeadlineExceeded, EncoderFailed, Overloaded, ShuttingDown
 
 WAIT_S = 10
@@ -105,6 +107,19 @@ def test_a_cancelled_item_is_never_encoded() -> None:
     batcher.close()
 
 
+def test_items_whose_callers_left_take_no_place_in_a_batch() -> None:
+    encode = Recorder()
+    batcher = start(encode, max_batch=4)
+    held(encode, batcher)
+    futures = [batcher.submit("images", i) for i in range(20, 28)]
+    for future in futures[:4]:
+        future.cancel()
+    encode.gate.set()
+    assert [future.result(WAIT_S).value for future in futures[4:]] == [48, 50, 52, 54]
+    assert encode.batches == [[0], [24, 25, 26, 27]]
+    batcher.close()
+
+
 def test_an_expired_item_is_never_encoded() -> None:
     encode = Recorder()
     batcher = start(encode)
@@ -170,6 +185,78 @@ def test_a_dead_worker_is_seen_and_leaves_nobody_waiting(caplog: pytest.LogCaptu
     with pytest.raises(EncoderFailed):
         batcher.submit("images", 2)
     assert "the worker died" in caplog.text
+
+
+def test_a_dead_worker_leaves_nobody_waiting_in_another_lane() -> None:
+    gate = threading.Event()
+
+    def die(items: Sequence[Any]) -> list[Any]:
+        gate.wait(WAIT_S)
+        if items == ["last"]:
+            raise SystemExit
+        return list(items)
+
+    lanes = [Lane(name, die, max_batch=1, max_queue=8) for name in ("images", "texts")]
+    batcher = Batcher("test", lanes, release_memory=lambda: None)
+    first = batcher.submit("texts", 0)
+    while batcher.depth():
+        time.sleep(0.001)
+    # Taken from their queues together; the worker dies of the first.
+    waiting = [batcher.submit("images", "last"), batcher.submit("texts", 1), batcher.submit("texts", 2)]
+    gate.set()
+    assert first.result(WAIT_S).value == 0
+    for future in waiting:
+        with pytest.raises(EncoderFailed):
+            future.result(WAIT_S)
+    assert "SystemExit" in (batcher.died() or "")
+
+
+def test_too_little_memory_for_a_batch_costs_nobody_an_answer() -> None:
+    released: list[bool] = []
+
+    def encode(items: Sequence[Any]) -> list[Any]:
+        if len(items) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return list(items)
+
+    gate = Recorder()
+    lane = Lane("images", lambda items: (gate(items), encode(items))[1], max_batch=64, max_queue=64)
+    batcher = Batcher("test", [lane], release_memory=lambda: released.append(True), is_fatal=is_lost)
+    held(gate, batcher)
+    futures = [batcher.submit("images", i) for i in range(20, 28)]
+    gate.gate.set()
+    assert [future.result(WAIT_S).value for future in futures] == list(range(20, 28))
+    assert released
+    assert batcher.alive() and batcher.failed() is None
+    batcher.close()
+
+
+def test_a_lost_device_ends_the_worker() -> None:
+    def encode(items: Sequence[Any]) -> list[Any]:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    lane = Lane("images", encode, max_batch=8, max_queue=8)
+    batcher = Batcher("test", [lane], release_memory=lambda: None, is_fatal=is_lost)
+    with pytest.raises(EncoderFailed):
+        batcher.submit("images", 1).result(WAIT_S)
+    assert not batcher.alive()
+    assert "illegal memory access" in (batcher.died() or "")
+    with pytest.raises(EncoderFailed) as caught:
+        batcher.submit("images", 2)
+    assert "illegal" not in caught.value.message, "the device's words are for the log"
+
+
+def test_it_knows_for_how_long_a_forward_has_run() -> None:
+    encode = Recorder()
+    batcher = start(encode)
+    assert batcher.busy_s() == 0
+    first = held(encode, batcher)
+    time.sleep(0.02)
+    assert batcher.busy_s() > 0.01
+    encode.gate.set()
+    first.result(WAIT_S)
+    batcher.close()
+    assert batcher.busy_s() == 0
 
 
 def test_lanes_take_turns() -> None:

@@ -1,6 +1,8 @@
 """The embedded model as a user meets it: photographs in, rankings out; caches, limits, closing."""
 
+import threading
 import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import wait
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 import models
-from models.classifier import Classifier
+from models.classifier import STALLED_S, Classifier
 from models.errors import DeadlineExceeded, ImageRejected, InvalidRequest, ModelUnavailable, ShuttingDown
 
 LABELS = ["cat", "coffee cup", "motorcycle", "airplane"]
@@ -113,6 +115,39 @@ def test_an_unusable_template_is_an_error(classifier: Classifier, template: str)
 def test_an_expired_picture_is_not_decoded(classifier: Classifier, photographs: dict[str, bytes]) -> None:
     with pytest.raises(DeadlineExceeded):
         classifier.embed_image(photographs["cat"], deadline=time.monotonic()).result()
+
+
+def test_pictures_of_callers_that_left_are_not_encoded(
+    photographs: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = models.load("embedded")
+    gate, begun = threading.Event(), threading.Event()
+    lane = fresh._batcher.lane("images")
+    encode = lane.encode
+
+    def held(items: Sequence[object]) -> Iterable[object]:
+        begun.set()
+        gate.wait(30)
+        return encode(items)
+
+    monkeypatch.setattr(lane, "encode", held)
+    first, *others = (fresh.embed_image(data) for data in photographs.values())
+    assert begun.wait(30)
+    while fresh.stats()["queue_depth"] < len(others):
+        time.sleep(0.001)
+    assert all(future.cancel() for future in others), "decoded and waiting: it can still be called off"
+    gate.set()
+    assert first.result(30).width > 0
+    fresh.close(drain_s=30)
+    assert fresh.stats()["images_encoded_total"] == 1
+
+
+def test_a_forward_that_hangs_makes_the_model_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = models.load("embedded")
+    assert fresh.ready()
+    monkeypatch.setattr(fresh._batcher, "busy_s", lambda: STALLED_S + 1)
+    assert not fresh.ready()
+    fresh.close()
 
 
 def test_token_counts_include_begin_and_end(classifier: Classifier) -> None:

@@ -126,6 +126,18 @@ def test_a_patient_caller_gets_what_an_impatient_one_began(parts: Parts) -> None
     assert patient.result(WAIT_S).shape == (CHUNK * 2, 2)
 
 
+def test_when_its_caller_has_left_the_rest_of_a_long_list_is_not_encoded(parts: Parts) -> None:
+    parts.encode.gate.clear()
+    abandoned = parts.texts.embed([f"{i:05d}" for i in range(CHUNK * 10)])
+    kept = parts.texts.embed(["00007", "cat"])  # one of them is on the list too
+    assert abandoned.cancel()
+    parts.encode.gate.set()
+    assert kept.result(WAIT_S).shape == (2, 2)
+    while parts.texts.waiting():
+        time.sleep(0.001)
+    assert sum(parts.encode.batches) <= 2 * CHUNK + 2, "a chunk or two had begun"
+
+
 def test_after_the_pool_has_stopped_a_caller_is_told(parts: Parts) -> None:
     parts.pool.shutdown()
     with pytest.raises(Exception, match="shutting down"):

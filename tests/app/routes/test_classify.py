@@ -203,6 +203,25 @@ def test_misplaced_fields_of_a_form_are_named(client: TestClient, cat: bytes) ->
     assert "belongs in the body" in error(params={"labels": "cat"}, files={"images": cat})["message"]
 
 
+@pytest.mark.parametrize(
+    ("files", "labels", "field", "words"),
+    [
+        (3, ["a"], "images", "images has more than 2 entries (limit: max_images)"),
+        (1, list("abcd"), "labels", "labels has 4 entries; at most 3 (limit: max_labels)"),
+        (1, ["a"] * 300, "labels", "labels has more than 3 entries (limit: max_labels)"),
+        (1, ["a," * (3 << 20)], "labels", f"labels has more than {4 << 20} bytes in one field"),
+    ],
+)
+def test_a_form_of_too_much_is_told_which_field_and_limit(
+    serve: Serve, cat: bytes, files: int, labels: list[str], field: str, words: str
+) -> None:
+    client = serve(max_images=2, max_labels=3)
+    answer = client.post("/v1/classify", files=[("images", cat)] * files, data={"labels": labels})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == field
+    assert words in answer.json()["error"]["message"]
+
+
 def test_fields_that_nobody_filled_in_count_as_left_out(client: TestClient, cat: bytes) -> None:
     # HTML forms send them all.
     form = {"labels": "cat,dog", "top_k": "", "model": "", "template": ""}

@@ -1,0 +1,37 @@
+"""What torch says of the device: which one there is, what it computes in, and when it is lost."""
+
+from __future__ import annotations
+
+import torch
+
+from models.errors import ModelUnavailable
+
+
+def choose_device(wanted: str) -> str:
+    """The device to run on. Raises ModelUnavailable when the one asked for is not there."""
+    cuda = torch.cuda.is_available()
+    mps = torch.backends.mps.is_available()
+    if wanted == "auto":
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    kind = wanted.partition(":")[0]
+    if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
+        raise ModelUnavailable(f"device {wanted!r} was asked for, but torch finds none; use 'auto' or 'cpu'")
+    return wanted
+
+
+def choose_precision(wanted: str, device: str) -> str:
+    """Half precision on a GPU, single on a CPU, unless asked otherwise."""
+    if wanted != "auto":
+        return wanted
+    return "fp32" if device == "cpu" else "fp16"
+
+
+def release_memory(device: torch.device) -> None:
+    """Give cached blocks back, so that half a batch may fit where a whole one did not."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether nothing can be computed in this process any more, as after an illegal access on the GPU."""
+    return isinstance(error, torch.AcceleratorError)
