@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -46,7 +45,7 @@ def add(
     db: Database,
     name: str,
     label: str,
-    pictures: Sequence[Mapping[str, Vectors]],  # of each: its vector by the model's fingerprint
+    pictures: Sequence[tuple[str, Mapping[str, Vectors]]],  # of each: its id, and its vector by fingerprint
     *,
     most: int,
     condition: Condition = ANYHOW,
@@ -62,9 +61,9 @@ def add(
         _has_label(row.document, name, label)
         known = _known(connection, name, label)
         results, rows = [], []
-        for vectors in pictures:
-            same = _same(known, vectors)
-            own = same or uuid.uuid4().hex
+        for own_id, vectors in pictures:
+            same = own_id if own_id in known else _same(known, vectors)
+            own = same or own_id
             lacking = {f: v for f, v in vectors.items() if f not in known.get(own, {})}
             known.setdefault(own, {}).update(lacking)
             results.append(Added(own, same is not None))

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
+from app import answer_examples
+from app.answer_schemas import ErrorDetail, shown
 from app.schemas import (
     LABEL_SCHEMA,
     Body,
     Domain,
-    ErrorDetail,
     Mode,
     ModeField,
     PicturesBody,
@@ -93,6 +94,8 @@ class CalibrationBody(PicturesBody):
 class CalibrationAnswer(BaseModel):
     """What the fit found."""
 
+    model_config = shown(answer_examples.CALIBRATION)
+
     label_set: str
     version: int
     model: str
@@ -105,6 +108,8 @@ class CalibrationAnswer(BaseModel):
 
 class StoredLabelSet(BaseModel):
     """A label set as it is kept."""
+
+    model_config = shown(answer_examples.LABEL_SET)
 
     name: str
     version: int = Field(description="Goes up with every change; also the ETag.")
@@ -133,6 +138,8 @@ class LabelSetSummary(BaseModel):
 class LabelSetList(BaseModel):
     """Every label set, by name."""
 
+    model_config = shown(answer_examples.LABEL_SETS)
+
     object: Literal["list"] = "list"
     data: list[LabelSetSummary]
 
@@ -148,6 +155,8 @@ class Example(BaseModel):
 
 class ExampleList(BaseModel):
     """Examples of one label, oldest first."""
+
+    model_config = shown(answer_examples.EXAMPLES)
 
     object: Literal["list"] = "list"
     label_set: str
@@ -166,6 +175,8 @@ class AddedExample(BaseModel):
 
 class AddedExamples(BaseModel):
     """What became of the pictures, in their order."""
+
+    model_config = shown(answer_examples.ADDED)
 
     label_set: str
     version: int

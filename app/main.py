@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__, errors
+from app.answer_schemas import ErrorEnvelope
 from app.answers import Answers
 from app.database import Database
 from app.dependencies import Service
@@ -33,7 +34,6 @@ from app.routes import (
 )
 from app.routes.docs import docs_router
 from app.routes.page import page_router
-from app.schemas import ErrorEnvelope
 from app.settings import Settings
 from models.errors import ModelUnavailable
 

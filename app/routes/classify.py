@@ -15,13 +15,14 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
 from app import examples
+from app.answer_schemas import Classification
 from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.errors import detail_of
 from app.inputs import ClassifyRequest, read_classify
 from app.parsing import offload_many
 from app.pictures import Outcome, embed_all
 from app.routes import streaming
-from app.schemas import Classification, ClassifyBody
+from app.schemas import ClassifyBody
 from app.shown import digits, shown, told_of
 from app.vectors import vectors_of
 
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["Classify"])
 
 EXAMPLE: Final = {
-    "images": examples.PICTURES,
     "labels": examples.LABELS,
     "template": ["a photo of a {}."],
     "top_k": 3,
+    "images": examples.PICTURES,
 }
 
 

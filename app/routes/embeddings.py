@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
 from app import examples
+from app.answer_schemas import EmbeddingList
 from app.dependencies import KeyDep, RoomDep, ServiceDep
 from app.embedding_inputs import items_of
 from app.errors import detail_of
@@ -20,7 +21,7 @@ from app.inputs import Picture, read_images
 from app.items import Item, embed_items
 from app.parsing import offload, offload_many, read_json
 from app.pictures import Outcome, embed_all
-from app.schemas import EmbeddingList, EmbedImagesBody, EmbedTextsBody
+from app.schemas import EmbedImagesBody, EmbedTextsBody
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:

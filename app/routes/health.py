@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from app import __version__
+from app.answer_schemas import Health, Readiness
 from app.dependencies import ServiceDep
-from app.schemas import Health, Readiness
 
 router = APIRouter(tags=["Operate"])
 

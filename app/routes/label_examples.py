@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -34,6 +36,20 @@ Label = Annotated[
 PATH: Final = "/{name}/labels/{label:path}/examples"
 
 
+def _id(label: str, data: bytes) -> str:
+    """The same picture has the same id wherever it is added to this label."""
+    return hashlib.sha256(label.encode() + b"\0" + data).hexdigest()[:32]
+
+
+ExampleId = Annotated[
+    str,
+    Path(
+        description="As it was told when the picture was added, and in the list.",
+        openapi_examples={"the example picture": {"value": _id("cat", base64.b64decode(examples.PICTURE))}},
+    ),
+]
+
+
 @router.post(
     PATH,
     summary="Add examples of a label",
@@ -53,7 +69,7 @@ async def add_examples(request: Request, service: ServiceDep, name: Name, label:
     chosen = [service.classifier(model)] if model is not None else list(service.classifiers.values())
     async with service.door.slot(request) as slot:
         outcomes = [await embed_all(classifier, pictures, slot.deadline) for classifier in chosen]
-    vectors, results = _sorted(chosen, pictures, outcomes)
+    vectors, results = await asyncio.to_thread(_sorted, label, chosen, pictures, outcomes)
     version, added = await asyncio.to_thread(
         example_store.add,
         service.answers.db,
@@ -89,7 +105,7 @@ async def list_examples(service: ServiceDep, name: Name, label: Label, response:
 
 @router.delete(PATH + "/{example_id}", summary="Remove one example", status_code=204, responses=CHANGED)
 async def remove_example(
-    request: Request, service: ServiceDep, name: Name, label: Label, example_id: str
+    request: Request, service: ServiceDep, name: Name, label: Label, example_id: ExampleId
 ) -> Response:
     """Its embeddings are deleted; the set gets its next version."""
     condition = condition_of(request)
@@ -100,18 +116,21 @@ async def remove_example(
 
 
 def _sorted(
-    classifiers: Sequence[Classifier], pictures: Sequence[Picture], outcomes: Sequence[Sequence[Outcome]]
-) -> tuple[list[Mapping[str, NDArray[np.float32]]], list[dict[str, Any]]]:
-    """The readable pictures' vectors by fingerprint, and a line for each picture, with its error if any."""
-    vectors: list[Mapping[str, NDArray[np.float32]]] = []
+    label: str,
+    classifiers: Sequence[Classifier],
+    pictures: Sequence[Picture],
+    outcomes: Sequence[Sequence[Outcome]],
+) -> tuple[list[tuple[str, Mapping[str, NDArray[np.float32]]]], list[dict[str, Any]]]:
+    """Of readable pictures the id and the vectors by fingerprint; of each a line, with its error if any."""
+    vectors: list[tuple[str, Mapping[str, NDArray[np.float32]]]] = []
     lines: list[dict[str, Any]] = []
     for picture, seen in zip(pictures, zip(*outcomes, strict=True), strict=True):
-        errors = [outcome for outcome in seen if isinstance(outcome, Exception)]
-        if errors:
+        errors = [found for found in (picture.data, *seen) if isinstance(found, Exception)]
+        if errors or not isinstance(picture.data, bytes):
             lines.append({"name": picture.name, "error": detail_of(errors[0])})
             continue
         own = {c.info.fingerprint: o.vector for c, o in zip(classifiers, seen, strict=True)}
-        vectors.append(own)
+        vectors.append((_id(label, picture.data), own))
         lines.append({"name": picture.name})
     return vectors, lines
 

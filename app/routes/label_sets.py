@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from app import examples, store
+from app.answer_schemas import ErrorEnvelope
 from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.etags import condition_of, etag, is_known
 from app.inputs import at_most, no_longer_than
@@ -21,7 +22,6 @@ from app.label_set_schemas import (
     label_set_of,
 )
 from app.parsing import offload_many, read_json, validate
-from app.schemas import ErrorEnvelope
 from app.settings import Settings
 from app.store import Document, Stored
 from models.errors import InvalidRequest

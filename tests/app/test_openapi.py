@@ -17,6 +17,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from starlette.testclient import TestClient
 
+from app import answer_schemas, label_set_schemas
 from app.main import create_app
 from app.settings import Settings
 from tests.small import small_model
@@ -74,26 +75,38 @@ def operations(raw: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_every_example_succeeds_as_it_stands(service: Any, description: Any) -> None:
+    """Schema and example apart, as a program sends it; pressed in a browser in web/test_docs_page.py."""
     left = operations(description.raw_schema)
     # What others refer to is made first and deleted last, as a person would.
     order = sorted(left, key=lambda o: (o[0] != "put", o[0] == "delete", o[0] == "delete" and len(o[1]) < 30))
     with TestClient(service, headers={"Authorization": f"Bearer {KEY}"}) as client:
-        known: dict[str, Any] = {}
         for method, path in order:
             operation = left[method, path]
             url = path
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] == "path":
-                    named = parameter.get("examples", {"id": {"value": known.get("id")}})
-                    url = url.replace(f"{{{parameter['name']}}}", next(iter(named.values()))["value"])
+                    [named] = parameter["examples"].values()
+                    url = url.replace(f"{{{parameter['name']}}}", named["value"])
             content = operation.get("requestBody", {}).get("content", {"": {}})
             example = next(iter(content.values())).get("example")
             answer = client.request(method, url, json=example)
             assert answer.is_success, f"{method} {url}: {answer.text[:500]}"
-            if url.endswith("/examples") and method == "post":
-                known["id"] = answer.json()["results"][0]["id"]
-            elif url == "/v1/classify":
+            if url == "/v1/classify":
                 assert all(result["ranking"] for result in answer.json()["results"])
+
+
+def test_every_answer_has_an_example_of_its_shape(description: Any) -> None:
+    for (method, path), operation in operations(description.raw_schema).items():
+        for status, answer in operation["responses"].items():
+            schema = answer.get("content", {}).get("application/json", {}).get("schema")
+            if schema is None:
+                assert status == "204" or path == "/metrics", (method, path, status)
+                continue
+            name = schema["$ref"].rpartition("/")[2]
+            assert description.raw_schema["components"]["schemas"][name]["examples"], name
+            model = getattr(answer_schemas, name, None) or getattr(label_set_schemas, name)
+            [example] = model.model_json_schema()["examples"]
+            assert model.model_validate(example).model_dump(exclude_unset=True) == example
 
 
 def test_schemathesis_finds_nothing(description: Any) -> None:

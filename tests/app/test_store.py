@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def unit(*numbers: float) -> NDArray[np.float32]:
     return row / np.linalg.norm(row)
 
 
-def example(*numbers: float) -> dict[str, NDArray[np.float32]]:
-    return {MODEL: unit(*numbers)}
+def example(*numbers: float) -> tuple[str, dict[str, NDArray[np.float32]]]:
+    return uuid.uuid4().hex, {MODEL: unit(*numbers)}
 
 
 def test_what_is_put_is_got_under_versions_that_only_go_up(db: Database) -> None:
@@ -193,7 +194,7 @@ def test_the_same_picture_is_one_example_but_gets_what_embeddings_it_lacks(db: D
     other = store.snapshot(db, "pets", "another model")
     assert other is not None and other.unseen == 1
 
-    both = example(1, 0) | {"another model": unit(0, 1, 0)}
+    both = uuid.uuid4().hex, {MODEL: unit(1, 0), "another model": unit(0, 1, 0)}
     example_store.add(db, "pets", "cat", [both], most=9)
     [only] = example_store.listed(db, "pets", "cat")[1]
     assert set(only.fingerprints) == {MODEL, "another model"}
