@@ -64,8 +64,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: $(VENV)/.created ## write requirements*.txt anew (LOCKFLAGS="--upgrade-package torch")
 	$(PIP) --quiet uv==0.13.9
-	$(LOCK) $(LOCKFLAGS) --extra dev --extra training --extra postgres --output-file requirements-dev.txt
-	$(LOCK) $(LOCKFLAGS) --extra postgres --constraint requirements-dev.txt --output-file requirements.txt
+	$(LOCK) $(LOCKFLAGS) --extra dev --extra training --extra postgres --extra openvino --output-file requirements-dev.txt
+	$(LOCK) $(LOCKFLAGS) --extra postgres --extra openvino --constraint requirements-dev.txt --output-file requirements.txt
 
 image: ## the container image (VARIANT=cuda for NVIDIA GPUs)
 	docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE):$(VARIANT) .

@@ -48,6 +48,7 @@ MODELS: Final[_Answer] = {
             "licence": "MIT",
             "imagenet_top1": 63.3,
             "accuracy_source": "open_clip docs/openclip_results.csv",
+            "encoder": "torch",
             "device": "cpu",
             "precision": "fp32",
             "kind": "softmax",

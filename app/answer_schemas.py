@@ -166,6 +166,7 @@ class ModelCard(BaseModel):
     accuracy_source: str | None
     device: str
     precision: str
+    encoder: str = Field(description="What runs the towers: `torch` or `openvino`.")
     kind: Literal["softmax", "sigmoid"]
     logit_scale: float
     logit_bias: float | None

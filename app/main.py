@@ -139,10 +139,12 @@ def load_all(settings: Settings) -> dict[str, Classifier]:
     return loaded
 
 
-def default_text_store() -> Path:
-    """Where the user's programs keep what can be made again."""
+def kept_in(chosen: str | None, default: str) -> Path:
+    """The directory that a setting names, or the default one where the user's programs keep what can be made
+    again."""
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "candid" / "texts"
+    cache = Path(base) if base else Path.home() / ".cache"
+    return Path(chosen) if chosen else cache / "candid" / default
 
 
 def load_options(settings: Settings) -> LoadOptions:
@@ -158,9 +160,14 @@ def load_options(settings: Settings) -> LoadOptions:
         max_batch=settings.max_batch,
         max_queue=settings.max_queue,
         text_cache_bytes=settings.text_cache_bytes,
-        text_store_dir=Path(settings.text_store_dir) if settings.text_store_dir else default_text_store(),
+        text_store_dir=kept_in(settings.text_store_dir, "texts"),
         image_cache_bytes=settings.image_cache_bytes,
     )
     return LoadOptions(
-        device=settings.device, precision=settings.precision, cache_dir=settings.cache_dir, serving=serving
+        device=settings.device,
+        precision=settings.precision,
+        cache_dir=settings.cache_dir,
+        encoder=settings.encoder,
+        encoder_dir=kept_in(settings.encoder_dir, "encoders"),
+        serving=serving,
     )

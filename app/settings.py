@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         "auto", description="`auto` (half on a GPU), `fp32`, `fp16` or `bf16`."
     )
+    encoder: Literal["auto", "torch", "openvino"] = Field(
+        "auto",
+        description="What runs the towers: `auto` (OpenVINO on a CPU where it is installed, else torch), "
+        "`torch` or `openvino`.",
+    )
+    encoder_dir: str | None = Field(
+        None,
+        description="Where what OpenVINO makes of a model's weights is kept; unset: `candid/encoders` in the "
+        "user's cache directory (`~/.cache`).",
+    )
     cache_dir: str | None = Field(
         None, description="Where downloaded weights are kept; unset: where huggingface_hub keeps them."
     )

@@ -58,6 +58,7 @@ class ModelInfo:
     accuracy_source: str | None
     device: str
     precision: str
+    encoder: str  # what runs the towers: torch, openvino
     kind: Literal["softmax", "sigmoid"]  # the loss it was trained with: CLIP's or SigLIP's
     logit_scale: float
     logit_bias: float | None

@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from models import catalogue, sources
+from models import catalogue, runners, sources
 from models.classifier import Classifier, ModelInfo, ServingOptions
 from models.devices import choose_device, choose_precision
 from models.encoder import Encoder
 from models.errors import CandidError, ModelUnavailable
 from models.preprocess import Preprocess, from_open_clip
 from models.tokens import Tokens
+from models.towers import Towers
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ class LoadOptions:
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "auto"  # auto, fp32, fp16, bf16
     cache_dir: str | None = None  # of downloaded weights; None: the hub's own
+    encoder: str = "auto"  # auto (OpenVINO where it can run, else torch), torch, openvino
+    encoder_dir: Path | None = None  # of what OpenVINO makes of the weights; None: auto is torch
     serving: ServingOptions = field(default_factory=ServingOptions)
 
 
@@ -42,25 +46,29 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     started = time.monotonic()
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
+    name = runners.choose(options.encoder, device=device, precision=precision, exports=options.encoder_dir)
     source = sources.resolve(spec, cache_dir=options.cache_dir)
-    try:
-        model, tokens = _build(source, device, precision, options.cache_dir)
-    except CandidError:
-        raise
-    except Exception as error:
-        raise ModelUnavailable(
-            f"model {source.name!r} cannot be built from {source.weights}: {type(error).__name__}: {error}"
-        ) from error
+    # OpenVINO lowers the precision itself: the towers that it gets are in single.
+    towers_precision = precision if name == "torch" else "fp32"
+    model, tokens = _build(source, device, towers_precision, options.cache_dir)
     preprocess = _preprocess(source, model)
-    encoder = Encoder(model, preprocess, device=device, dtype=_DTYPES[precision])
-    info = _describe(source, model, encoder, preprocess, tokens, precision)
+    towers = Towers(model, preprocess, dtype=_DTYPES[towers_precision])
+    runner = runners.start(
+        name,
+        towers,
+        source,
+        precision=precision,
+        exports=options.encoder_dir,
+        may_fail=options.encoder == "auto",
+    )
+    if runner is None:  # again from the start: torch may want another precision
+        return load(spec, replace(options, encoder="torch"))
+    encoder = Encoder(runner, device=device, end_of_text=towers.end_of_text)
+    info = _describe(source, model, towers, encoder, tokens, precision)
     classifier = Classifier(info, encoder, preprocess, tokens, options.serving)
+    seconds = time.monotonic() - started
     logger.info(
-        "model %s ready on %s (%s) after %.1f s",
-        info.name,
-        info.device,
-        precision,
-        time.monotonic() - started,
+        "model %s ready on %s (%s, %s) after %.1f s", info.name, device, precision, info.encoder, seconds
     )
     return classifier
 
@@ -68,30 +76,35 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
 def _build(
     source: sources.Source, device: str, precision: str, cache_dir: str | None
 ) -> tuple[torch.nn.Module, Tokens]:
-    """Towers with their weights, and the tokenizer, as open_clip makes them."""
+    """Towers with their weights, and the tokenizer, as open_clip makes them. Raises ModelUnavailable."""
     # The towers' names resolve before open_clip loads: a hub is asked only for files that are weights here.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from open_clip import create_model, get_tokenizer
 
     built_in = not source.open_clip_name.startswith(("hf-hub:", "local-dir:"))
-    model = create_model(
-        source.open_clip_name,
-        pretrained=str(source.weights) if built_in else None,
-        precision=precision,
-        device=device,
-        pretrained_text=False,
-        require_pretrained=True,
-        cache_dir=cache_dir,
-        **({"quick_gelu": source.model_cfg["quick_gelu"]} if built_in else {}),
-    )
-    context_length = int(getattr(model, "context_length", 77))
-    return model, Tokens(get_tokenizer(source.open_clip_name, cache_dir=cache_dir), context_length)
+    try:
+        model = create_model(
+            source.open_clip_name,
+            pretrained=str(source.weights) if built_in else None,
+            precision=precision,
+            device=device,
+            pretrained_text=False,
+            require_pretrained=True,
+            cache_dir=cache_dir,
+            **({"quick_gelu": source.model_cfg["quick_gelu"]} if built_in else {}),
+        )
+        tokenizer = get_tokenizer(source.open_clip_name, cache_dir=cache_dir)
+    except CandidError:
+        raise
+    except Exception as error:
+        raise ModelUnavailable(
+            f"model {source.name!r} cannot be built from {source.weights}: {type(error).__name__}: {error}"
+        ) from error
+    return model, Tokens(tokenizer, int(getattr(model, "context_length", 77)))
 
 
 def _preprocess(source: sources.Source, model: Any) -> Preprocess:
     """The tag's own preprocessing: open_clip's defaults, then what the source states, at the tower's size."""
-    from dataclasses import asdict
-
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
     config = merge_preprocess_dict(asdict(PreprocessCfg()), source.preprocess_cfg)
@@ -100,12 +113,7 @@ def _preprocess(source: sources.Source, model: Any) -> Preprocess:
 
 
 def _describe(
-    source: sources.Source,
-    model: Any,
-    encoder: Encoder,
-    preprocess: Preprocess,
-    tokens: Tokens,
-    precision: str,
+    source: sources.Source, model: Any, towers: Towers, encoder: Encoder, tokens: Tokens, precision: str
 ) -> ModelInfo:
     row = catalogue.find(source.name)
     size = model.visual.image_size
@@ -122,10 +130,11 @@ def _describe(
         accuracy_source=row.accuracy_source if row and row.imagenet_top1 is not None else None,
         device=str(encoder.device),
         precision=precision,
+        encoder=encoder.name,
         # SigLIP's loss has a bias; CLIP's has none. The bias is what tells them apart in open_clip too.
-        kind="softmax" if encoder.logit_bias is None else "sigmoid",
-        logit_scale=encoder.logit_scale,
-        logit_bias=encoder.logit_bias,
+        kind="softmax" if towers.logit_bias is None else "sigmoid",
+        logit_scale=towers.logit_scale,
+        logit_bias=towers.logit_bias,
         fingerprint=source.sha256,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         default_template="plain" if source.name == catalogue.EMBEDDED else "photo",

@@ -48,12 +48,6 @@ class Preprocess:
         array = np.array(cropped)  # (H, W, 3)
         return torch.from_numpy(array).permute(2, 0, 1).contiguous()  # (3, H, W)
 
-    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) uint8 -> float32 on the same device: as ToTensor and Normalize, in their order."""
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=batch.device).view(-1, 1, 1)  # (3, 1, 1)
-        std = torch.tensor(self.std, dtype=torch.float32, device=batch.device).view(-1, 1, 1)  # (3, 1, 1)
-        return batch.to(torch.float32).div_(255).sub_(mean).div_(std)
-
     def _crop(self, rgb: Image.Image) -> Image.Image:
         height, width = self.size
         if self.resize_mode == "squash":
@@ -86,6 +80,22 @@ class Preprocess:
         forgotten = self.resize_mode == "shortest" and self.size[0] != self.size[1]
         bilinear = self.interpolation == "bilinear" and not forgotten
         return Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+
+
+class Normalise(torch.nn.Module):
+    """(B, 3, H, W) uint8 -> float32 on the same device: as ToTensor and Normalize, in their order."""
+
+    mean: torch.Tensor  # (3, 1, 1)
+    std: torch.Tensor  # (3, 1, 1)
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        # Buffers, not constants made anew at each call: their upload would make a GPU wait.
+        for name, value in (("mean", preprocess.mean), ("std", preprocess.std)):
+            self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
 
 def from_open_clip(config: Mapping[str, Any]) -> Preprocess:

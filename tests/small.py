@@ -12,7 +12,7 @@ CONFIG = {
 }
 
 
-def small_model(folder: Path, *, seed: int = 0, sigmoid: bool = False) -> Path:
+def small_model(folder: Path, *, seed: int = 0, sigmoid: bool = False, **text_cfg: object) -> Path:
     """Write its files into `folder`; `sigmoid` gives it SigLIP's bias. The folder's name is the model's."""
     import torch
     from open_clip.model import CLIP
@@ -20,6 +20,7 @@ def small_model(folder: Path, *, seed: int = 0, sigmoid: bool = False) -> Path:
 
     torch.manual_seed(seed)
     config = CONFIG | ({"init_logit_bias": -10.0} if sigmoid else {})
+    config |= {"text_cfg": CONFIG["text_cfg"] | text_cfg}
     model = CLIP(**config)
     folder.mkdir(parents=True)
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}

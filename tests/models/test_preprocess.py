@@ -10,7 +10,7 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from models.preprocess import Preprocess, from_open_clip
+from models.preprocess import Normalise, Preprocess, from_open_clip
 
 SIGLIP = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 CONFIGS: list[dict[str, Any]] = [
@@ -32,7 +32,7 @@ def photograph(width: int, height: int) -> Image.Image:
 
 
 def tower_input(preprocess: Preprocess, image: Image.Image) -> torch.Tensor:
-    return preprocess.normalise(preprocess.pixels(image)[None])[0]  # (3, H, W)
+    return Normalise(preprocess)(preprocess.pixels(image)[None])[0]  # (3, H, W)
 
 
 def open_clips(config: dict[str, Any], image: Image.Image) -> torch.Tensor:
@@ -96,7 +96,7 @@ def test_pixels_are_bytes_and_numbers_come_on_the_device() -> None:
     assert (pixels.dtype, pixels.is_contiguous()) == (torch.uint8, True)
     batch = torch.stack([pixels, pixels])  # (2, 3, 32, 32)
     before = batch.clone()
-    assert preprocess.normalise(batch).dtype == torch.float32
+    assert Normalise(preprocess)(batch).dtype == torch.float32
     assert torch.equal(batch, before)
 
 

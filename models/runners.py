@@ -1,0 +1,65 @@
+"""Which runner a model's towers get: OpenVINO on a CPU where it is installed, torch everywhere else."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Final, Literal
+
+from models.encoder import Runner
+from models.errors import ModelUnavailable
+from models.sources import Source
+from models.torch_runner import TorchRunner
+from models.towers import Towers
+
+Name = Literal["torch", "openvino"]
+OPENVINO_PRECISIONS: Final = ("fp32", "bf16")
+
+logger = logging.getLogger(__name__)
+
+
+def choose(wanted: str, *, device: str, precision: str, exports: Path | None) -> Name:
+    """The runner's name, from auto, torch or openvino. Raises ModelUnavailable for one that cannot be had."""
+    if wanted == "torch":
+        return "torch"
+    why_not = _why_not_openvino(device, precision, exports)
+    if wanted == "openvino" and why_not:
+        raise ModelUnavailable(f"encoder 'openvino' was asked for, but {why_not}")
+    return "torch" if why_not else "openvino"
+
+
+def _why_not_openvino(device: str, precision: str, exports: Path | None) -> str | None:
+    if device != "cpu":
+        return f"it runs on the CPU and the device is {device!r}: set that to 'cpu', or the encoder to 'auto'"
+    if precision not in OPENVINO_PRECISIONS:
+        return f"the precision is {precision!r}; it offers {' and '.join(OPENVINO_PRECISIONS)}"
+    if importlib.util.find_spec("openvino") is None:
+        return "it is not installed: pip install 'candid[openvino]'"
+    if exports is None:
+        return "no directory is named for what it makes of the weights (encoder_dir)"
+    return None
+
+
+def start(
+    name: Name, towers: Towers, source: Source, *, precision: str, exports: Path | None, may_fail: bool
+) -> Runner | None:
+    """The runner, ready. Where OpenVINO fails: None and a warning if it `may_fail`, else ModelUnavailable."""
+    if name == "torch" or exports is None:
+        return TorchRunner(towers)
+    try:
+        from models import openvino_runner
+
+        return openvino_runner.start(
+            towers,
+            exports,
+            fingerprint=source.sha256,
+            config={"model": source.model_cfg, "preprocess": source.preprocess_cfg},
+            precision=precision,
+        )
+    except Exception as error:  # a broken installation, a full disk, a tower that cannot be traced
+        told = f"OpenVINO cannot run model {source.name!r} ({type(error).__name__}: {error})"
+        if not may_fail:
+            raise ModelUnavailable(f"{told}; set the encoder to 'auto' or 'torch'") from error
+        logger.warning("%s; torch runs it: the same answers, only slower", told)
+        return None
