@@ -1,8 +1,10 @@
 """How much better the better answers are: rejection, few-shot, calibration and many-of-many, measured.
 
-    python -m bench.answers ../shared/eval --model embedded --json bench/results/answers.json
+    python -m bench.answers          # after new weights: everything that depends on them is written anew
 
-Constants are chosen on one set (caltech101) and reported on the others, too. Takes a minute on 2 cores.
+For the embedded model, bench/results/answers.json, the tables of docs/better-answers.md and
+models/fitted.py are written; figures of another (`--model`) are only printed. Constants are chosen on one
+set (caltech101) and reported on the others, too.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import models
+from bench import answers_written
 from bench.figures import auroc, rounded, spread
 from bench.mosaics import mosaics
+from bench.rejections import DRAWS, rejected
 from models import calibration, few_shot, multi, rejection
+from models.catalogue import EMBEDDED
 from models.classifier import Classifier
 from models.dataset import Dataset, find
 from models.embed_all import embed
@@ -28,7 +33,7 @@ from models.ranking import softmax
 
 CHOSEN_ON = "caltech101"
 REPORTED_ON = ("imagenette", "imagenet-1k-one-each")
-DRAWS = 5
+RESULTS = Path("bench/results/answers.json")
 FEW_LABELS = 5
 SHOTS = (0, 1, 2, 4)
 MOSAICS = 400
@@ -50,32 +55,40 @@ class Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder with the three .tar.gz files")
-    parser.add_argument("--model", default="embedded")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/eval"))
+    parser.add_argument("--model", default=EMBEDDED)
     asked = parser.parse_args()
     classifier = models.load(asked.model)
-    sets = {name: see(classifier, asked.folder / f"{name}.tar.gz") for name in (CHOSEN_ON, *REPORTED_ON)}
+    result = measured(classifier, asked.folder)
+    classifier.close()
+    text = json.dumps(result, indent=1) + "\n"
+    print(text, end="")
+    if asked.model == EMBEDDED:
+        RESULTS.write_text(text, encoding="utf-8")
+        page = answers_written.GUIDE.read_text(encoding="utf-8")
+        answers_written.GUIDE.write_text(answers_written.guide(page, result), encoding="utf-8")
+        answers_written.FITTED.write_text(answers_written.fitted(result), encoding="utf-8")
+
+
+def measured(classifier: Classifier, folder: Path) -> dict[str, Any]:
+    """Every figure, by the part that it is of."""
+    sets = {name: see(classifier, folder / f"{name}.tar.gz") for name in (CHOSEN_ON, *REPORTED_ON)}
     bank = classifier.label_matrix(rejection.nouns()).result().vectors
     scale = classifier.info.logit_scale
-    result = {
+
+    def refused(known: int | None) -> dict[str, Any]:
+        return {n: rejected(s.vectors, s.truth, s.matrix, bank, scale, known=known) for n, s in sets.items()}
+
+    return {
         "model": classifier.info.name,
         "fingerprint": classifier.info.fingerprint,
         "logit_scale": scale,
         "calibration": calibrated(sets, scale),
-        "rejection": {name: rejected(seen, bank, scale) for name, seen in sets.items()},
-        "rejection_few_labels": {
-            name: rejected(seen, bank, scale, known=FEW_LABELS) for name, seen in sets.items()
-        },
+        "rejection": refused(None),
+        "rejection_few_labels": refused(FEW_LABELS),
         "few_shot": few(sets["caltech101"], scale),
         "many": many(classifier, {name: sets[name] for name in (CHOSEN_ON, REPORTED_ON[0])}, bank),
     }
-    classifier.close()
-    text = json.dumps(result, indent=1)
-    print(text)
-    if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(text + "\n", encoding="utf-8")
 
 
 def see(classifier: Classifier, source: Path) -> Seen:
@@ -102,34 +115,6 @@ def calibrated(sets: dict[str, Seen], scale: float) -> dict[str, Any]:
             own_temperature=own.temperature,
         )
     return found
-
-
-def rejected(seen: Seen, bank: Floats, scale: float, *, known: int | None = None) -> dict[str, Any]:
-    """Half of the labels (or `known` of them) are known, pictures of the other half should be refused."""
-    rows: dict[str, list[dict[str, float]]] = {"max_softmax": [], "max_cosine": [], "neglabel": []}
-    decided = []
-    for draw in range(DRAWS):
-        order = np.random.default_rng(draw).permutation(len(seen.labels))
-        half = len(order) // 2
-        given = np.sort(order[: known or half])
-        labels = seen.matrix[given]
-        ours, theirs = np.isin(seen.truth, given), np.isin(seen.truth, order[half:])  # (M,)
-        similarities = seen.vectors @ labels.T  # (M, N / 2)
-        nouns = bank[rejection.unrelated(labels, bank)]
-        scores = rejection.score(seen.vectors, labels, nouns, logit_scale=scale)
-        for name, values in (
-            ("max_softmax", softmax(scale * similarities.astype(np.float64)).max(axis=1)),
-            ("max_cosine", similarities.max(axis=1)),
-            ("neglabel", scores),
-        ):
-            fpr = (values[theirs] >= np.quantile(values[ours], 0.05)).mean()
-            rows[name].append({"auroc": auroc(values[ours], values[theirs]), "fpr95": float(fpr)})
-        kept = scores >= rejection.THRESHOLD
-        decided.append({"known_kept": kept[ours].mean(), "unknown_refused": 1 - kept[theirs].mean()})
-    return {
-        **{name: spread(values) for name, values in rows.items()},
-        "decision": {"threshold": rejection.THRESHOLD, **spread(decided)},
-    }
 
 
 def few(seen: Seen, scale: float) -> dict[str, Any]:

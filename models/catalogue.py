@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models import fitted
+
 EMBEDDED = "embedded"
 
 _OPENCLIP = "open_clip docs/openclip_results.csv"
@@ -43,7 +45,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row(
         EMBEDDED,
         _APACHE,
-        temperature=1.11,  # fitted on Caltech-101: Imagenette's error 0.070 -> 0.055 (bench/answers.py)
+        temperature=fitted.TEMPERATURE,
         accuracy_source="models/embedded/README.md",
         note="Small, ships with Candid, needs no network. To try things out; load a larger one for work.",
     ),

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models import fitted
 from models.errors import InvalidRequest
 
 THRESHOLD: Final = 0.5
@@ -37,7 +38,7 @@ class Curve:
 PRIOR: Final = 0.2
 """Share of the labels that hold, at which a curve is honest. Nobody knows it for labels yet unseen; where
 fewer hold, probabilities are too high, and a higher threshold is due."""
-DEFAULT: Final = Curve(slope=0.52, offset=-1.80)
+DEFAULT: Final = Curve(fitted.SLOPE, fitted.OFFSET)
 """Where no curve was fitted: of the embedded model on pairs of Caltech-101's pictures (bench/answers.py). It
 doubts more than a stronger model need."""
 

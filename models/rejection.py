@@ -4,8 +4,8 @@ The labels compete with nouns that have nothing to do with them (`nouns.txt`, en
 is the share of probability that the labels keep; a picture of something else gives its share to the nouns.
 Unlike the paper's, both sides weigh the same however many they are (the mean of the exponentials, not their
 sum), so that a score means the same for 3 labels as for 300: 0.5 is a picture that fits the labels no better
-than it fits anything. With that, the paper's groups of nouns and its choice of distant ones no longer helped
-(bench/answers.py); only nouns that may be a label's synonym are left out. Knows vectors only.
+than it fits anything. The paper's groups of nouns and its choice of distant ones are left away; only nouns that
+may be a label's synonym are not counted: bench/answers.py measures both ways. Knows vectors only.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 THRESHOLD: Final = 0.5
-"""Score below which a picture is said to fit none of the labels: keeps 94 to 97 % of the pictures that show
-one of 5 to 50 labels (embedded model, Caltech-101 and Imagenette, bench/answers.py)."""
+"""Score below which a picture is said to fit none of the labels: it fits unrelated words better. How many
+pictures this keeps and refuses is measured in bench/answers.py and told in docs/better-answers.md."""
 KEPT: Final = 0.95
 """Share of the bank that stays; the nouns nearest to a label may well be its synonyms."""
 

@@ -1,0 +1,130 @@
+"""Where the figures of bench/answers.py go: tables of the guide, and the embedded model's constants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+GUIDE = Path("docs/better-answers.md")
+FITTED = Path("models/fitted.py")
+NAMES = {
+    "caltech101": "Caltech-101",
+    "imagenette": "Imagenette",
+    "imagenet-1k-one-each": "ImageNet-1k, one picture a label",
+}
+WAYS = {"max_softmax": "largest probability", "max_cosine": "largest similarity", "neglabel": "`reject`"}
+
+
+def guide(text: str, found: dict[str, Any]) -> str:
+    """The guide with its tables written anew, each between its two comments."""
+    tables = {
+        "rejection": rejection(found),
+        "few-shot": few_shot(found),
+        "calibration": calibration(found),
+        "multi": multi(found),
+    }
+    for name, table in tables.items():
+        begin, end = f"<!-- bench.answers: {name} -->\n", "<!-- end -->"
+        text, count = re.subn(
+            f"{re.escape(begin)}.*?{end}", lambda _, t=f"{begin}{table}\n{end}": t, text, flags=re.DOTALL
+        )
+        if count != 1:
+            raise ValueError(f"{GUIDE} has {count} places for the table {name!r}")
+    return text
+
+
+def fitted(found: dict[str, Any]) -> str:
+    """models/fitted.py."""
+    return f'''"""Constants fitted to the embedded model. Written by bench/answers.py; not to be edited."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FINGERPRINT: Final = "{found["fingerprint"]}"
+"""SHA-256 of the weights."""
+TEMPERATURE: Final = {found["calibration"]["temperature"]:.2f}
+"""Divides the logits: fitted on Caltech-101."""
+SLOPE: Final = {found["many"]["slope"]:.2f}
+OFFSET: Final = {found["many"]["offset"]:.2f}
+"""The curve of `models.multi`: fitted on pairs of Caltech-101's pictures."""
+'''
+
+
+def rejection(found: dict[str, Any]) -> str:
+    rows = []
+    for size, kind in (("half", "rejection"), ("5", "rejection_few_labels")):
+        for name, figures in found[kind].items():
+            if name == "imagenette" and kind != "rejection":
+                continue  # 5 are half of its 10
+            for way, said in WAYS.items():
+                measured, decided = figures[way], figures["decision"]
+                row = [NAMES[name], size, said, _spread(measured["auroc"]), _share(measured["fpr95"])]
+                ours = way == "neglabel"
+                kept, refused = (_share(decided[each]) for each in ("known_kept", "unknown_refused"))
+                rows.append([*row, *((kept, refused) if ours else ("", ""))])
+    threshold = found["rejection"]["caltech101"]["decision"]["threshold"]
+    head = ["Pictures", "Labels known", "Score", "AUROC", "Unknown taken at 95 % recall"]
+    return _table(
+        [*head, f"Known kept at {threshold:g}", f"Unknown refused at {threshold:g}"], rows, numbers=4
+    )
+
+
+def few_shot(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            shots,
+            _share(figures["top1"]),
+            _share(figures["top1_with_the_papers_constants"]) if shots != "0" else "",
+        ]
+        for shots, figures in found["few_shot"].items()
+    ]
+    return _table(["Examples a label", "Top-1", "with the paper's constants"], rows, numbers=2)
+
+
+def calibration(found: dict[str, Any]) -> str:
+    own = found["calibration"]
+    rows = [
+        [
+            NAMES[name],
+            f"{own[name]['ece_before']:.3f}",
+            f"{own[name]['ece_with_carried']:.3f}" + (" (fitted on it)" if name == own["fitted_on"] else ""),
+            f"{own[name]['ece_with_own']:.3f}",
+        ]
+        for name in NAMES
+        if name in own
+    ]
+    shipped = f"with the catalogue's {own['temperature']:.2f}"
+    return _table(["Pictures", "Without", shipped, "with one of their own"], rows, numbers=3)
+
+
+def multi(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            NAMES[name],
+            f"{figures['auroc_against_the_bank']:.3f}",
+            f"{figures['auroc_against_a_prompt_without']:.3f}",
+            f"{figures['ece']:.3f}",
+            f"{figures['precision']:.0%}".replace("%", " %"),
+            f"{figures['recall']:.0%}".replace("%", " %"),
+        ]
+        for name, figures in ((n, found["many"][n]) for n in NAMES if n in found["many"])
+    ]
+    head = ["Pairs of", "AUROC", 'AUROC of "without a {}"', "ECE", "Precision", "Recall"]
+    return _table(head, rows, numbers=5)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
+    """Markdown; the last `numbers` columns are set to the right."""
+    rule = ["---"] * (len(head) - numbers) + ["---:"] * numbers
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows)).replace("|  ", "| ")
+
+
+def _spread(figure: dict[str, float]) -> str:
+    return f"{figure['mean']:.3f} ± {figure['sd']:.3f}"
+
+
+def _share(figure: dict[str, float]) -> str:
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['sd']:.1f} %"

@@ -1,0 +1,41 @@
+"""The guide's figures and the code's constants are what bench/answers.py measured on the weights that ship.
+
+After new weights: `python -m bench.answers`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from bench import answers_written
+from models import catalogue, fitted, multi
+
+ROOT = Path(__file__).parents[1]
+FOUND = json.loads((ROOT / "bench/results/answers.json").read_text(encoding="utf-8"))
+
+
+def test_they_are_of_the_weights_that_ship() -> None:
+    weights = ROOT / "models/embedded/open_clip_model.safetensors"
+    assert FOUND["fingerprint"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert FOUND["fingerprint"] == fitted.FINGERPRINT
+
+
+def test_the_guides_tables_show_them() -> None:
+    guide = (ROOT / answers_written.GUIDE).read_text(encoding="utf-8")
+    assert answers_written.guide(guide, FOUND) == guide
+    shown = re.search(r"^\| Caltech-101 \| half \| `reject` \| (\S+) ±", guide, re.MULTILINE)
+    assert shown is not None
+    assert float(shown[1]) == round(FOUND["rejection"]["caltech101"]["neglabel"]["auroc"]["mean"], 3)
+
+
+def test_the_codes_constants_are_the_measured_ones() -> None:
+    assert (ROOT / answers_written.FITTED).read_text(encoding="utf-8") == answers_written.fitted(FOUND)
+    row = catalogue.find(catalogue.EMBEDDED)
+    assert row is not None and row.temperature == round(FOUND["calibration"]["temperature"], 2)
+    assert (multi.DEFAULT.slope, multi.DEFAULT.offset) == (
+        round(FOUND["many"]["slope"], 2),
+        round(FOUND["many"]["offset"], 2),
+    )
