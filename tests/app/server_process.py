@@ -38,6 +38,7 @@ class SlowClassifier(FakeClassifier):
         super().__init__()
         self._seconds = seconds
         self._worked = 0
+        self._made = time.monotonic()
         self._queue: SimpleQueue[Future[Any]] = SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 
@@ -49,6 +50,11 @@ class SlowClassifier(FakeClassifier):
     def stats(self) -> dict[str, float]:
         return {"worked_total": self._worked}
 
+    def lost_after(self, seconds: float | None) -> str | None:
+        """Why it is lost, so many seconds after it was made."""
+        lost = seconds is not None and time.monotonic() >= self._made + seconds
+        return "the test's model has died" if lost else None
+
     def _work(self) -> None:
         while True:
             done = self._queue.get()
@@ -59,16 +65,18 @@ class SlowClassifier(FakeClassifier):
 
 
 def main() -> None:
+    from app import server
     from app.main import create_app
     from app.observe import configure_logging
-    from app.server import serve
     from app.settings import Settings
 
     given = json.loads(sys.argv[1])
     settings = Settings(**given["settings"])
     configure_logging(settings.log_level)
+    server.LOST_S = 1.0  # type: ignore[misc]
     slow: Any = SlowClassifier(given["seconds"])
-    serve(create_app(settings, {"fake": slow}), settings)
+    app = create_app(settings, {"fake": slow})
+    sys.exit(server.serve(app, settings, lambda: slow.lost_after(given["lost_after"])))
 
 
 @dataclass
@@ -99,9 +107,9 @@ class Running:
 
 
 @contextmanager
-def running(seconds: float = 0.0, **settings: Any) -> Iterator[Running]:
+def running(seconds: float = 0.0, lost_after: float | None = None, **settings: Any) -> Iterator[Running]:
     """A server that answers; it is ended when the block ends, if the test has not done so."""
-    given = json.dumps({"settings": {"port": 0, **settings}, "seconds": seconds})
+    given = json.dumps({"settings": {"port": 0, **settings}, "seconds": seconds, "lost_after": lost_after})
     command = [sys.executable, "-m", "tests.app.server_process", given]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -231,3 +233,29 @@ def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line() -> None:
     assert done.returncode == 1
     [line] = [json.loads(line) for line in done.stderr.splitlines() if "critical" in line]
     assert "none" in line["message"] and "traceback" not in line
+
+
+def test_a_lost_model_is_told_to_the_balancer_and_then_ends_the_process() -> None:
+    ready = HEALTH.replace(b"/healthz", b"/readyz")
+    with running(lost_after=2) as server:
+        assert server.ask(ready)[0] == 200
+        while server.ask(ready)[0] == 200:
+            time.sleep(0.05)
+        assert server.ask(ready)[0] == 503
+        assert server.ask(HEALTH)[0] == 200
+        assert server.process.wait(timeout=60) == 1, "not a clean end: whoever runs it must start it again"
+
+
+def test_sigterm_ends_it_while_it_still_loads() -> None:
+    script = (
+        "from app.server import run; from app.settings import Settings; "
+        "exit(run(Settings(model='ViT-B-32/openai', port=0)))"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as home:
+        hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": home}
+        loading = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment)
+        connection, _ = silent.accept()  # it asks for the weights and gets no answer
+        with connection:
+            loading.terminate()
+            assert loading.wait(timeout=60) == 0
