@@ -4,8 +4,8 @@ The labels compete with nouns that have nothing to do with them (`nouns.txt`, en
 is the share of probability that the labels keep; a picture of something else gives its share to the nouns.
 Unlike the paper's, both sides weigh the same however many they are (the mean of the exponentials, not their
 sum), so that a score means the same for 3 labels as for 300: 0.5 is a picture that fits the labels no better
-than it fits anything. The paper's groups of nouns and its choice of distant ones are left away; only nouns that
-may be a label's synonym are not counted: bench/answers.py measures both ways. Knows vectors only.
+than it fits anything. The paper's groups of nouns and its choice of distant ones are left away; nouns are
+left out only where they may mean the same as a label. bench/answers.py measures both. Knows vectors only.
 """
 
 from __future__ import annotations
