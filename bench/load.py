@@ -1,21 +1,33 @@
-"""Clients for the benchmarks: how many at once, how long each request took. Plain threads and http.client."""
+"""Clients for the benchmarks: how many at once, how long each turn took. Plain threads and http.client."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import statistics
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-Post = Callable[[http.client.HTTPConnection], None]
+
+class Request(NamedTuple):
+    """A POST."""
+
+    path: str
+    body: bytes
+    headers: dict[str, str]
+
+
+Turn = Sequence[Request]
+"""What a client sends for one answer, one request after the other on one connection."""
 
 
 @dataclass(slots=True)
 class Timing:
-    """What a burst of requests took."""
+    """What a burst of turns took."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)  # seconds
@@ -23,29 +35,36 @@ class Timing:
 
     @property
     def rate(self) -> float:
+        """Turns per second."""
         return len(self.latencies) / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
+        """Seconds."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
     @property
     def median(self) -> float:
+        """Seconds."""
         return statistics.median(self.latencies) if self.latencies else float("nan")
 
 
-def burst(port: int, post: Post, *, clients: int, seconds: float) -> Timing:
-    """`clients` threads that each send one request after the other for `seconds`."""
+def burst(port: int, turns: Iterator[Turn], *, clients: int, seconds: float = float("inf")) -> Timing:
+    """`clients` threads that take the next turn until there is none, or none is begun after `seconds`."""
     timing, lock = Timing(), threading.Lock()
     started = time.perf_counter()
 
     def client() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        connection = connect(port)
         while time.perf_counter() - started < seconds:
+            with lock:
+                turn = next(turns, None)
+            if turn is None:
+                break
             before = time.perf_counter()
             try:
-                post(connection)
-            except Exception:
+                ask(connection, turn)
+            except (OSError, http.client.HTTPException, RuntimeError):
                 connection.close()
                 with lock:
                     timing.errors += 1
@@ -63,10 +82,24 @@ def burst(port: int, post: Post, *, clients: int, seconds: float) -> Timing:
     return timing
 
 
-def form(
-    files: Sequence[tuple[str, bytes]], fields: Sequence[tuple[str, str]]
-) -> tuple[bytes, dict[str, str]]:
-    """A multipart body and its headers."""
+def connect(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+
+
+def ask(connection: http.client.HTTPConnection, turn: Turn) -> list[bytes]:
+    """The answers' bodies; raises RuntimeError unless each is a 200."""
+    bodies = []
+    for path, body, headers in turn:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        bodies.append(answer.read())
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {bodies[-1][:200]!r}")
+    return bodies
+
+
+def form(path: str, files: Sequence[tuple[str, bytes]], fields: Sequence[tuple[str, str]]) -> Request:
+    """A multipart body."""
     boundary = uuid.uuid4().hex
     parts = []
     for name, value in fields:
@@ -77,19 +110,9 @@ def form(
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="a.jpg"\r\n'
         parts.append(head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + data + b"\r\n")
     parts.append(f"--{boundary}--\r\n".encode())
-    return b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    return Request(path, b"".join(parts), {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
 
-def poster(path: str, bodies: Sequence[tuple[bytes, dict[str, str]]]) -> Post:
-    """A request that takes the bodies in turn and raises unless the answer is 200."""
-    turn = iter(range(1 << 60))
-
-    def post(connection: http.client.HTTPConnection) -> None:
-        body, headers = bodies[next(turn) % len(bodies)]
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        data = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{answer.status}: {data[:200]!r}")
-
-    return post
+def document(path: str, value: Any) -> Request:
+    """A JSON body."""
+    return Request(path, json.dumps(value).encode(), {"Content-Type": "application/json"})

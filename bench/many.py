@@ -29,8 +29,8 @@ from app.batch import local
 from app.batch.outputs import Output
 from app.batch.run import Job, Tally, run
 from app.batch.sources import Sources
+from bench import bare, machine
 from models.classifier import Classifier, ServingOptions
-from models.image import ImageLimits, decode
 
 RESULTS = Path(__file__).parent / "results" / "many.json"
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "motorcycle", "a street at night", "a plate of food")
@@ -60,12 +60,12 @@ def photographs(folder: Path, count: int) -> list[Path]:
 
 
 def pixels(classifier: Classifier, file: Path) -> Any:
-    preprocess = classifier._preprocess
-    return preprocess.pixels(decode(file.read_bytes(), ImageLimits(), at_least=preprocess.at_least).rgb)
+    return bare.pixels(classifier, file.read_bytes())
 
 
 def decode_and_encode(classifier: Classifier, files: list[Path]) -> float:
     """Seconds to decode and encode the files in batches: threads decode while the encoder works."""
+    encode = bare.encoder(classifier)
     started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting: deque[Future[Any]] = deque()
@@ -75,7 +75,7 @@ def decode_and_encode(classifier: Classifier, files: list[Path]) -> float:
                 waiting.append(pool.submit(pixels, classifier, file))
             if not waiting:
                 return time.perf_counter() - started
-            classifier._encoder.images([waiting.popleft().result() for _ in range(min(BATCH, len(waiting)))])
+            encode([waiting.popleft().result() for _ in range(min(BATCH, len(waiting)))])
 
 
 def encode(classifier: Classifier, files: list[Path]) -> float:
@@ -84,7 +84,7 @@ def encode(classifier: Classifier, files: list[Path]) -> float:
     for at in range(0, len(files), BATCH):
         batch = [pixels(classifier, file) for file in files[at : at + BATCH]]
         started = time.perf_counter()
-        classifier._encoder.images(batch)
+        bare.encoder(classifier)(batch)
         seconds += time.perf_counter() - started
     return seconds
 
@@ -138,7 +138,8 @@ def main() -> None:
         "ratio_to_decode_and_encode": statistics.median(one[0] / one[2] for one in rounds),
         "model": classifier.info.name,
         "device": classifier.info.device,
-        "cores": os.cpu_count(),
+        "machine": machine.describe(),
+        "versions": machine.versions(),
         "command": f"python -m bench.many --pictures {asked.pictures} --rounds {asked.rounds}",
     }
     if asked.pictures >= 2000:  # fewer is a trial

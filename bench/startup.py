@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
+
+from bench import machine
 
 RESULTS = Path(__file__).parent / "results" / "startup.json"
 PORT = 8311
@@ -55,7 +56,8 @@ def main() -> None:
         "ready_s": ready,
         "import_open_clip_s": bare,
         "ratio": statistics.median(one / other for one, other in pairs),
-        "cores": os.cpu_count(),
+        "machine": machine.describe(),
+        "versions": machine.versions(),
         "command": f"python -m bench.startup --rounds {asked.rounds}",
     }
     RESULTS.parent.mkdir(exist_ok=True)

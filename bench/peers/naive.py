@@ -20,12 +20,13 @@ model: Any
 model, _, transform = open_clip.create_model_and_transforms(name)
 model.eval()
 tokenizer = open_clip.get_tokenizer(name)
+template = os.environ["BENCH_TEMPLATE"]
 
 
 @app.post("/classify")
 def classify(image: Annotated[bytes, File()], labels: Annotated[list[str], Form()]) -> list[dict[str, Any]]:
     pixels = transform(Image.open(io.BytesIO(image)).convert("RGB")).unsqueeze(0)
-    tokens = tokenizer([f"a photo of a {label}." for label in labels])
+    tokens = tokenizer([template.replace("{}", label) for label in labels])
     with torch.no_grad():
         image_features = model.encode_image(pixels, normalize=True)
         text_features = model.encode_text(tokens, normalize=True)

@@ -19,4 +19,8 @@ classifier = pipeline("zero-shot-image-classification", model=os.environ["BENCH_
 
 @app.post("/classify")
 def classify(image: Annotated[bytes, File()], labels: Annotated[list[str], Form()]) -> Any:
-    return classifier(Image.open(io.BytesIO(image)), candidate_labels=labels)
+    return classifier(
+        Image.open(io.BytesIO(image)),
+        candidate_labels=labels,
+        hypothesis_template=os.environ["BENCH_TEMPLATE"],
+    )

@@ -1,0 +1,122 @@
+"""What requests cost over the bare encoder, in one run: 32 clients with a picture each, and one client alone.
+
+    python -m bench.batching --seconds 8 --rounds 3
+
+The bare encoder is the very same one in this process: tensors in, vectors out, at each batch size. The
+service is a `candid serve` that remembers no picture. They are measured in turn; while one is, the other rests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import models
+from bench import bare, machine, photographs, weights
+from bench.load import burst
+from bench.peers import services
+from bench.peers.services import Service
+from bench.peers.work import LABELS, MANY_CLIENTS
+from models.classifier import Classifier
+
+RESULTS = Path(__file__).parent / "results" / "batching.json"
+BATCHES = (1, 2, 4, 8, 16, 32)
+
+Figures = dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("--seconds", type=float, default=8, help="of each burst")
+    add("--rounds", type=int, default=3)
+    add("--quiet", metavar="COMMAND", help="run with `begin` and `end` around each round")
+    add("--json", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    files = photographs.small(128)
+    classifier = models.load(str(weights.for_open_clip()))
+    with tempfile.TemporaryDirectory() as texts:
+        service = services.candid(Path(texts))
+        try:
+            service.start()
+            one_round(service, classifier, files, 0.5)  # what is compiled at first sight is compiled now
+            rounds = []
+            for _ in range(asked.rounds):
+                with machine.quiet(asked.quiet):
+                    rounds.append(one_round(service, classifier, files, asked.seconds))
+                print(json.dumps(rounds[-1]), flush=True)
+        finally:
+            service.stop()
+    classifier.close()
+    result = {
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "command": f"python -m bench.batching --seconds {asked.seconds:g} --rounds {asked.rounds}",
+        "clients": MANY_CLIENTS,
+        **{key: round(statistics.median(one[key] for one in rounds), 3) for key in rounds[0]},
+    }
+    asked.json.parent.mkdir(exist_ok=True)
+    asked.json.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def one_round(service: Service, classifier: Classifier, files: list[bytes], seconds: float) -> Figures:
+    """The bare encoder at each batch size, then the service with many clients and with one."""
+    batch = [bare.pixels(classifier, data) for data in files[: max(BATCHES)]]
+    encode = bare.encoder(classifier)
+    taken = {size: bare.seconds(encode, batch[:size], seconds / len(BATCHES)) for size in BATCHES}
+    best = max(BATCHES, key=lambda size: size / taken[size])
+    started = time.perf_counter()
+    for data in files:
+        bare.pixels(classifier, data)
+    decode = (time.perf_counter() - started) / len(files)
+
+    turns = itertools.cycle([service.turn([data], LABELS) for data in files])
+    before = counters(service)
+    many = burst(service.port, turns, clients=MANY_CLIENTS, seconds=2 * seconds)
+    encoded, batches = (now - then for now, then in zip(counters(service), before, strict=True))
+    alone = burst(service.port, turns, clients=1, seconds=seconds)
+    mean_batch = encoded / batches
+    return {
+        **{f"bare_{size}_per_s": size / taken[size] for size in BATCHES},
+        "best_batch": best,
+        "many_per_s": many.rate,
+        "many_to_bare": many.rate / (best / taken[best]),
+        "many_p50_ms": many.median * 1e3,
+        "many_p99_ms": many.percentile(0.99) * 1e3,
+        "mean_batch": mean_batch,
+        # Of the size that the service made of what waited, at the speed of the bare encoder.
+        "p50_in_batch_times": many.median / between(taken, mean_batch),
+        "decode_ms": decode * 1e3,
+        "bare_1_ms": taken[1] * 1e3,
+        "alone_p50_ms": alone.median * 1e3,
+        "alone_added_ms": (alone.median - taken[1] - decode) * 1e3,
+        "errors": many.errors + alone.errors,
+    }
+
+
+def between(taken: dict[int, float], size: float) -> float:
+    """Seconds of a batch of `size` pictures, on the line between the two sizes beside it."""
+    for low, high in itertools.pairwise(BATCHES):
+        if size <= high:
+            return taken[low] + (taken[high] - taken[low]) * (size - low) / (high - low)
+    return taken[BATCHES[-1]]
+
+
+def counters(service: Service) -> tuple[float, float]:
+    """Pictures encoded and batches made since the service started."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    found: Any = {line.split("{")[0]: float(line.rsplit(" ", 1)[1]) for line in lines if "{model=" in line}
+    return found["candid_images_encoded_total"], found["candid_image_batches_total"]
+
+
+if __name__ == "__main__":
+    main()
