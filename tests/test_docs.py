@@ -41,6 +41,7 @@ UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 # Commands that are not run here; each has its rule in `test_what_is_not_run_names_what_there_is`.
 NOT_RUN = ("make ", "docker ", "kubectl ", "candid serve", "python -m models.training")
 ANYTHING = "…"
+SPEEDS = json.loads((ROOT / "bench" / "results" / "speeds.json").read_text("utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,12 @@ def test_links_lead_somewhere() -> None:
                 assert anchor in anchors(file), f"{page.name} links to {link}"
 
 
+def test_files_that_are_named_are_there() -> None:
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        named = re.findall(r"`((?:app|bench|deploy|models|tests)/[\w./-]*)`", page.read_text("utf-8"))
+        assert [name for name in named if not (ROOT / name).exists()] == [], page.name
+
+
 def anchors(page: Path) -> set[str]:
     heads = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
@@ -314,17 +321,22 @@ def test_the_table_of_models_is_the_catalogue() -> None:
         assert shown == rows, "`make docs` writes it anew"
 
 
+def test_the_speeds_say_where_they_were_measured() -> None:
+    page = (DOCS / "choosing-a-model.md").read_text("utf-8")
+    assert f"({SPEEDS['cpu']}, float32, torch)" in page and f"`{SPEEDS['command']}`" in page
+
+
 def table_row(row: Row) -> str:
     def number(value: float | None) -> str:
         return "–" if value is None else f"{value:g}"
 
-    cost = f"{number(row.gflops_image)} / {number(row.gflops_text)}"
     cells = (
         f"`{row.name}`",
         number(row.imagenet_top1),
-        number(row.parameters_m),
-        cost,
+        number(SPEEDS["seconds"][row.architecture]),
         row.licence,
+        number(row.parameters_m),
+        f"{number(row.gflops_image)} / {number(row.gflops_text)}",
         row.note,
     )
     return f"| {' | '.join(cells)} |\n".replace("|  |", "| |")

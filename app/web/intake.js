@@ -1,30 +1,38 @@
 // The ways in for pictures: dropped, pasted, chosen, photographed. Hands over files; refuses to know what becomes
 // of them.
 
+import { hasCamera, setUpCamera } from "./camera.js";
 import { need, say } from "./dom.js";
 
-/** @param {(files: File[]) => void} take */
-export function setUpIntake(take) {
+/**
+ * @param {(files: File[]) => void} take
+ * @param {boolean} touch  a phone or tablet: its own camera program takes the photograph
+ */
+export function setUpIntake(take, touch) {
   const problem = need("drop-problem", HTMLParagraphElement);
   /** @param {Iterable<File>} files */
   const accept = (files) => {
     say(problem, "");
     take([...files]);
   };
-  chooseWith("choose", "files", accept);
-  chooseWith("photograph", "camera", accept);
+  const photograph = need("photograph", HTMLButtonElement);
+  chooseWith(need("choose", HTMLButtonElement), "files", accept);
+  if (touch) chooseWith(photograph, "camera", accept);
+  else photograph.addEventListener("click", setUpCamera(accept));
+  photograph.hidden = !touch;
+  if (!touch) void hasCamera().then((there) => { photograph.hidden = !there; });
   pasteAnywhere(accept);
   dropAnywhere(accept, (text) => say(problem, text));
 }
 
 /**
- * @param {string} buttonId
+ * @param {HTMLButtonElement} button
  * @param {string} inputId
  * @param {(files: Iterable<File>) => void} accept
  */
-function chooseWith(buttonId, inputId, accept) {
+function chooseWith(button, inputId, accept) {
   const input = need(inputId, HTMLInputElement);
-  need(buttonId, HTMLButtonElement).addEventListener("click", () => input.click());
+  button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     accept(input.files ?? []);
     input.value = ""; // so that the same file can be chosen again after it was removed

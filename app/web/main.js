@@ -35,7 +35,7 @@ const drawCards = setUpCards({
 });
 setUpModel(store);
 setUpTemplates(store);
-setUpIntake(pictures.add);
+setUpIntake(pictures.add, touch);
 setUpStarters((labels) => store.set({ labels }));
 const curl = need("curl", HTMLPreElement).querySelector("code");
 copies(need("curl-copy", HTMLButtonElement), () => curl?.textContent ?? "");

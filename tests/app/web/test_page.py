@@ -13,7 +13,7 @@ import pytest
 
 from models.catalogue import find
 from tests.app.web.service import free_port, serving
-from tests.app.web.visitor import WORDS, Visitor, visit
+from tests.app.web.visitor import WORDS, Visitor, assert_accessible, visit
 
 SCREENSHOT = Path(__file__).resolve().parents[3] / "docs" / "images" / "page.png"
 CUPS_WORDS = ("coffee cup", "dog", "horse", "motorcycle", "airplane")
@@ -123,6 +123,26 @@ def test_chosen_photographs_stand_in_a_grid(
     boxes = [card.bounding_box() for card in visitor.page.locator(".card").all()]
     assert len({box["y"] for box in boxes[:3]}) == 1 and len({box["x"] for box in boxes[:3]}) == 3
     assert visitor.page.locator(".card .name").all_text_contents() == [file.name for file in files]
+
+
+def test_a_photograph_is_taken_with_the_machines_camera(visitor: Visitor) -> None:
+    page = visitor.page
+    page.context.grant_permissions(["camera"])
+    visitor.type_words("clock", "dog")
+    page.get_by_role("button", name="Take a photo").click()
+    page.get_by_role("button", name="Take it").click()  # as soon as the camera shows something
+    assert sorted(visitor.ranked(count=2)) == ["clock", "dog"]
+    assert page.locator(".card .name").inner_text() == "photo-1.jpg"
+    assert not page.locator("#viewfinder").is_visible()
+    assert page.evaluate("document.querySelector('#viewfinder-video').srcObject") is None  # it is off
+
+
+def test_a_camera_that_may_not_be_used_is_told_in_words(visitor: Visitor) -> None:
+    visitor.page.get_by_role("button", name="Take a photo").click()
+    visitor.page.get_by_text("does not let this page use the camera").wait_for()
+    assert_accessible(visitor)
+    visitor.page.keyboard.press("Escape")
+    assert visitor.page.evaluate("document.activeElement.id") == "photograph"
 
 
 def test_an_own_phrase_goes_around_the_words(visitor: Visitor, photographs: dict[str, bytes]) -> None:

@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera with a moving test picture
 ]
 
 # What a browser does when a file is dropped or pasted, from the file's bytes on.
