@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.batching import cancel_with, resolve
 from models.errors import InvalidRequest
-from models.prompts import fill
+from models.prompts import check_prompts, fill
 from models.ranking import LabelMatrix
 from models.text_cache import TextEmbeddings
 from models.tokens import Tokens
@@ -53,6 +53,7 @@ class LabelMatrices:
             done.set_result(kept)
             return done
         distinct, warnings = check_labels(labels)
+        check_prompts(len(distinct) * len(templates), len(distinct))
         prompts = [fill(template, label) for label in distinct for template in templates]  # label-major
         embedding = self._texts.embed(prompts, deadline=deadline)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models import hierarchy
 from models.batching import cancel_with
 from models.errors import InvalidRequest
-from models.prompts import SLOT, fill, templates_of, with_domain
+from models.prompts import SLOT, check_prompts, fill, templates_of, with_domain
 from models.ranking import LabelMatrix
 
 if TYPE_CHECKING:
@@ -93,7 +93,11 @@ def check(label_set: LabelSet) -> None:
             _check_texts(getattr(label, kind), f"{field}.{kind}")
         if any(prompt.count(SLOT) > 1 for prompt in label.prompts):
             raise InvalidRequest(f"{field}.prompts: at most one {SLOT} in each", field=f"{field}.prompts")
-    templates_for(label_set, "plain")
+    templates = len(templates_for(label_set, "plain"))
+    counts = (
+        len(x.prompts) or (1 + len(x.aliases) + len(x.descriptions)) * templates for x in label_set.labels
+    )
+    check_prompts(sum(counts), len(label_set.labels))
 
 
 def _check_texts(texts: Sequence[str], field: str) -> None:

@@ -16,6 +16,8 @@ from models.errors import InvalidRequest
 SLOT: Final = "{}"
 MAX_TEMPLATES: Final = 100
 """Templates in one request: 80 is the largest list that anybody published for CLIP."""
+MAX_PROMPTS: Final = 200_000
+"""Texts that labels may make with their templates: 2,500 labels with 80. More labels may have one text each."""
 MAX_TEMPLATE_CHARS: Final = 300
 """Characters: a context of 77 tokens holds about 300 of English."""
 MAX_DOMAIN_CHARS: Final = 60
@@ -153,6 +155,16 @@ def with_domain(templates: Sequence[str], domain: str) -> tuple[str, ...]:
 def fill(template: str, label: str) -> str:
     """The prompt for one label."""
     return template.replace(SLOT, label)
+
+
+def check_prompts(count: int, labels: int) -> None:
+    """Refuse texts by their number before they are made: a short request can ask for millions."""
+    if count > max(MAX_PROMPTS, labels):
+        raise InvalidRequest(
+            f"{labels} labels with their templates make {count} texts; the limit is {MAX_PROMPTS}: send "
+            "fewer labels or templates",
+            field="labels",
+        )
 
 
 def _checked(template: str) -> str:

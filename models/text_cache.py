@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -21,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.batching import Batcher, Encoded, resolve
-from models.errors import DeadlineExceeded, ShuttingDown
+from models.errors import DeadlineExceeded, Overloaded, ShuttingDown
 from models.lru import VectorCache
 from models.text_store import TextStore, digest
 from models.tokens import Tokens
@@ -29,6 +27,12 @@ from models.tokens import Tokens
 # Texts per step of one request. Measured on two cores with ViT-B/32: 64 short labels take about 0.1 s, the
 # longest that a photograph may have to wait for its turn.
 CHUNK = 64
+
+# Texts of all requests on their way: some 60 MB. A request that finds as many waiting is refused.
+MAX_WAITING = 200_000
+
+# Texts that are looked up in one go, in some milliseconds: the worker waits for the same lock.
+SLICE = 1_000
 
 # Chunks between two lines of progress in the log: some 3,000 texts, a few seconds on a small machine.
 REPORT_CHUNKS = 50
@@ -38,26 +42,34 @@ logger = logging.getLogger(__name__)
 Vector: TypeAlias = NDArray[np.float32]  # (D,)
 
 
-@dataclass(slots=True, eq=False)
 class _Asker:
     """One request that waits for texts, until its time is up or it has left (its future is cancelled)."""
 
-    deadline: float | None  # time.monotonic(); None: for ever
-    done: Future[NDArray[np.float32]]
+    def __init__(self, order: Sequence[str], deadline: float | None) -> None:
+        self.done: Future[NDArray[np.float32]] = Future()
+        self._order = order
+        self._deadline = deadline  # time.monotonic(); None: for ever
+        self._ready: dict[str, Vector] = {}
+        self._left = 1  # texts on their way, and one until all have been asked for
 
     def waits(self) -> bool:
-        return not self.done.done() and (self.deadline is None or time.monotonic() < self.deadline)
+        return not self.done.done() and (self._deadline is None or time.monotonic() < self._deadline)
 
+    def know(self, text: str, vector: Vector) -> None:
+        self._ready[text] = vector
 
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """One text on its way, and who waits for it."""
+    def expect(self) -> None:
+        self._left += 1
 
-    askers: list[_Asker] = field(default_factory=list)
-    future: Future[Vector] = field(default_factory=Future)
+    def arrived(self) -> bool:
+        """One less to wait for; True when it was the last."""
+        self._left -= 1
+        return self._left == 0
 
-    def wanted(self) -> bool:
-        return any(asker.waits() for asker in self.askers)
+    def finish(self) -> None:
+        """Answer with the rows (N, D); of no use to one that has left or was told an error."""
+        if not self.done.done():
+            resolve(self.done, result=np.stack([self._ready[text] for text in self._order]))
 
 
 class TextEmbeddings:
@@ -76,38 +88,53 @@ class TextEmbeddings:
         self._batcher = batcher
         self._executor = executor
         self.cache = VectorCache(max_bytes)
-        self._flights: dict[str, _Flight] = {}
-        self._lock = threading.Lock()
+        self._flights: dict[str, list[_Asker]] = {}  # texts on their way, and who waits for each
+        self._announced = 0  # texts of requests that are just being taken apart
+        self._lock = threading.Lock()  # of all that is above, and of every asker's count
         self.encoded_total = 0
         self._store = store
         for key, vector in store.read() if store else ():
             self.cache.put(key, vector)
 
     def embed(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[NDArray[np.float32]]:
-        """Unit rows (N, D) in the order of `texts`, which may repeat. Cancelled, it is encoded no further."""
-        done: Future[NDArray[np.float32]] = Future()
-        asker = _Asker(deadline, done)
-        ready: dict[str, Vector] = {}
-        awaited: dict[str, Future[Vector]] = {}
+        """Unit rows (N, D) in the order of `texts`, which may repeat. Cancelled, it is encoded no further.
+
+        Raises Overloaded at once when too many texts of others wait.
+        """
+        asker = _Asker(texts, deadline)
+        distinct = list(dict.fromkeys(texts))
+        with self._lock:
+            waiting = len(self._flights) + self._announced
+            if waiting >= MAX_WAITING:
+                raise Overloaded(f"{waiting} texts are waiting for the encoder already")
+            self._announced += len(distinct)
         missing: list[str] = []
-        with self._lock:  # between a look at the cache and one at the flights nothing may land
-            for text in dict.fromkeys(texts):
-                vector = self.cache.get(digest(text))
-                if vector is not None:
-                    ready[text] = vector
-                    continue
-                flight = self._flights.get(text)
-                if flight is None:
-                    flight = self._flights[text] = _Flight()
-                    missing.append(text)
-                flight.askers.append(asker)
-                awaited[text] = flight.future
-        gather(awaited, ready, texts, done)
+        for start in range(0, len(distinct), SLICE):
+            with self._lock:
+                for text in distinct[start : start + SLICE]:
+                    self._ask(asker, text, missing)
         if missing:
             # Longest first: a chunk's texts are of like length, so little of a trimmed batch is padding.
             missing.sort(key=len, reverse=True)
             self._queue([missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)])
-        return done
+        with self._lock:
+            self._announced -= len(distinct)
+            complete = asker.arrived()
+        if complete:
+            asker.finish()
+        return asker.done
+
+    def _ask(self, asker: _Asker, text: str, missing: list[str]) -> None:
+        """From the cache, or from its flight; a text without one is `missing`. With the lock held."""
+        vector = self.cache.get(digest(text))
+        if vector is not None:
+            asker.know(text, vector)
+            return
+        if text not in self._flights:
+            self._flights[text] = []
+            missing.append(text)
+        self._flights[text].append(asker)
+        asker.expect()
 
     def _queue(self, chunks: list[list[str]]) -> None:
         """Tokenize and encode the first of `chunks`; when it is done, go on with the rest."""
@@ -143,10 +170,11 @@ class TextEmbeddings:
         job.add_done_callback(finished)
 
     def _still_wanted(self, texts: list[str]) -> list[str]:
-        """Those whose callers are still there and have time; the others' futures end here."""
+        """Those whose callers are still there and have time; the others' flights end here."""
         with self._lock:
-            late = [text for text in texts if not self._flights[text].wanted()]
-        self._fail([late], DeadlineExceeded("the request's time ran out before its labels were encoded"))
+            late = [text for text in texts if not any(asker.waits() for asker in self._flights[text])]
+            askers = [asker for text in late for asker in self._flights.pop(text)]
+        tell(askers, DeadlineExceeded("the request's time ran out before its labels were encoded"))
         return [text for text in texts if text not in set(late)] if late else texts
 
     def waiting(self) -> int:
@@ -156,11 +184,16 @@ class TextEmbeddings:
     def _land(self, text: str, vector: Vector) -> tuple[bytes, Vector]:
         own = vector.copy()  # a view would keep its whole chunk alive behind the cache's back
         key = digest(text)
+        complete = []
         with self._lock:
             self.cache.put(key, own)
             self.encoded_total += 1
-            flight = self._flights.pop(text)
-        flight.future.set_result(own)
+            for asker in self._flights.pop(text):
+                asker.know(text, own)
+                if asker.arrived():
+                    complete.append(asker)
+        for asker in complete:
+            asker.finish()
         return key, own
 
     def _keep(self, landed: list[tuple[bytes, Vector]]) -> None:
@@ -174,39 +207,17 @@ class TextEmbeddings:
             logger.info("%d texts still to embed for one request", sum(map(len, rest)))
 
     def _fail(self, chunks: Iterable[Sequence[str]], error: BaseException) -> None:
-        for text in (text for chunk in chunks for text in chunk):
-            with self._lock:
-                flight = self._flights.pop(text, None)
-            if flight is not None:
-                flight.future.set_exception(error)
+        with self._lock:
+            texts = (text for chunk in chunks for text in chunk)
+            askers = [asker for text in texts for asker in self._flights.pop(text, ())]
+        tell(askers, error)
 
 
-def gather(
-    awaited: dict[str, Future[Vector]],
-    ready: dict[str, Vector],
-    order: Sequence[str],
-    done: Future[NDArray[np.float32]],
-) -> None:
-    """Resolve `done` with the rows of `order` (N, D) once every text has landed, or with the first error."""
-    lock = threading.Lock()
-    left = len(awaited)
-
-    def landed(text: str, flight: Future[Vector]) -> None:
-        nonlocal left
-        error = flight.exception()
-        with lock:
-            left -= 1
-            if error is not None:
-                resolve(done, error=error)
-                return
-            ready[text] = flight.result()
-            if left == 0 and not done.done():
-                resolve(done, result=np.stack([ready[text] for text in order]))
-
-    if not awaited:
-        done.set_result(np.stack([ready[text] for text in order]))
-    for text, flight in awaited.items():
-        flight.add_done_callback(partial(landed, text))
+def tell(askers: Iterable[_Asker], error: BaseException) -> None:
+    """Answer with an error those that were not answered before."""
+    for asker in askers:
+        if not asker.done.done():
+            resolve(asker.done, error=error)
 
 
 def encode_chunks(

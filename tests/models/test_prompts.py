@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from models.errors import InvalidRequest
-from models.prompts import MAX_TEMPLATES, PRESETS, fill, templates_of, with_domain
+from models.prompts import MAX_PROMPTS, MAX_TEMPLATES, PRESETS, check_prompts, fill, templates_of, with_domain
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,10 @@ def test_what_is_no_domain_is_refused_with_its_field(domain: str) -> None:
 def test_presets_can_be_listed_without_torch() -> None:
     code = "import sys, models.prompts; sys.exit('torch' in sys.modules or 'open_clip' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_texts_are_counted_before_they_are_made() -> None:
+    check_prompts(MAX_PROMPTS, 2_500)
+    check_prompts(10 * MAX_PROMPTS, 10 * MAX_PROMPTS)  # one each: the number of labels has its own limit
+    with pytest.raises(InvalidRequest, match=r"2501 labels .* 200080 texts; the limit is 200000"):
+        check_prompts(2_501 * 80, 2_501)

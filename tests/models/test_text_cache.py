@@ -11,9 +11,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models import text_cache
 from models.batching import Batcher, Lane
-from models.errors import DeadlineExceeded, EncoderFailed
-from models.text_cache import CHUNK, TextEmbeddings, encode_chunks
+from models.errors import DeadlineExceeded, EncoderFailed, Overloaded
+from models.text_cache import CHUNK, SLICE, TextEmbeddings, encode_chunks
 from models.tokens import Tokens
 
 WAIT_S = 10
@@ -136,6 +137,27 @@ def test_when_its_caller_has_left_the_rest_of_a_long_list_is_not_encoded(parts: 
     while parts.texts.waiting():
         time.sleep(0.001)
     assert sum(parts.encode.batches) <= 2 * CHUNK + 2, "a chunk or two had begun"
+
+
+def test_when_very_many_texts_wait_another_request_is_refused(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_cache, "MAX_WAITING", 3)
+    parts.encode.gate.clear()
+    first = parts.texts.embed(["a", "b", "c", "d"])
+    with pytest.raises(Overloaded):
+        parts.texts.embed(["e"])
+    parts.encode.gate.set()
+    assert first.result(WAIT_S).shape == (4, 2)
+    assert parts.texts.embed(["e"]).result(WAIT_S).shape == (1, 2)
+
+
+def test_a_request_may_take_many_slices(parts: Parts) -> None:
+    texts = [f"{i:05d}" for i in range(2 * SLICE + 1)]
+    rows = parts.texts.embed([*texts, texts[0]]).result(WAIT_S)
+    assert rows.shape == (len(texts) + 1, 2)
+    assert rows[0].tolist() == rows[-1].tolist() == [48, 5 * 48]
+    assert parts.texts.waiting() == 0
 
 
 def test_after_the_pool_has_stopped_a_caller_is_told(parts: Parts) -> None:

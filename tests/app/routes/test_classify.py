@@ -190,6 +190,18 @@ def test_an_unknown_model_is_named_beside_the_loaded_ones(client: TestClient, ca
     assert "text-embedding-3-small" in error["message"] and loaded["id"] in error["message"]
 
 
+@pytest.mark.parametrize("more", [{}, {"reject": True}])
+def test_labels_and_templates_that_multiply_to_too_many_texts_are_refused(
+    client: TestClient, cat: bytes, more: Mapping[str, Any]
+) -> None:
+    labels = [f"label {i}" for i in range(2_501)]
+    question = {"images": [base64.b64encode(cat).decode()], "labels": labels, "template": ["openai-80"]}
+    answer = client.post("/v1/classify", json=question | more)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "labels"
+    assert "200080 texts; the limit is 200000" in answer.json()["error"]["message"]
+
+
 def test_misplaced_fields_of_a_form_are_named(client: TestClient, cat: bytes) -> None:
     def error(**request: Any) -> dict[str, Any]:
         answer = client.post("/v1/classify", **request)
