@@ -150,7 +150,11 @@ def _rows(owners: Sequence[str], matrix: LabelMatrix) -> NDArray[np.intp]:
 
 def logits(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
     """Logits of words and examples together: (D,) -> (N,) or (B, D) -> (B, N)."""
-    words = scorer.logit_scale * np.asarray(vectors @ scorer.matrix.vectors.T, dtype=np.float64)
+    return _logits(scorer, vectors, vectors @ scorer.matrix.vectors.T)
+
+
+def _logits(scorer: Scorer, vectors: Vectors, similarities: Vectors) -> NDArray[np.float64]:
+    words = scorer.logit_scale * similarities.astype(np.float64)
     if scorer.examples is None:
         return words
     keys, owners, constants = scorer.examples.keys, scorer.examples.owners, scorer.examples.constants
@@ -179,7 +183,9 @@ def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answ
     """The answer for one picture's vector (D,): the most probable label first."""
     matrix = scorer.matrix
     similarities = matrix.vectors @ vector  # (N,)
-    raw = logits(scorer, vector)  # (N,)
+    raw = _logits(
+        scorer, vector, similarities
+    )  # (N,): a large matrix is read once, which is what takes the time
     found = _probabilities(scorer, vector, raw)  # (N,)
     several = scorer.mode == "multi"
     ranking = tuple(
