@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.app.web.service import free_port, serving
-from tests.app.web.visitor import Visitor, visit
+from tests.app.web.visitor import Visitor, assert_accessible, visit
 
 ASKED = "**/v1/classify"
 
@@ -59,6 +59,7 @@ def test_a_picture_becomes_an_example_and_is_taken_back(
     with page.expect_response(ASKED) as after:
         page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_text("Added to quux.").wait_for()
+    assert_accessible(visitor)
     assert probability_of("quux", after.value) > probability_of("quux", before.value)
     with page.expect_response(ASKED) as again:
         page.get_by_label("Take cup.jpg back as an example").click()
