@@ -5,7 +5,6 @@ A label set is a JSON file, or the name of a stored one. Knows no model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.answers import Special
-from app.evaluate_cli import label_set_body, read_label_set
+from app.label_sets_named import is_name, label_set_body, read_label_set
 from app.terminal import bar
 from models.errors import InvalidRequest
 from models.label_set import Label, LabelSet, check
@@ -68,11 +67,6 @@ def question_of(
         given["template"] = list(templates)
     given |= {name: value for name, value in changes.items() if value is not None}
     return given if calibrated is None else given | {"calibrated": calibrated}
-
-
-def is_name(label_set: str) -> bool:
-    """Whether a stored set is meant, not a file."""
-    return not Path(label_set).is_file() and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", label_set) is not None
 
 
 def print_answer(console: Console, name: str, result: Mapping[str, Any]) -> None:

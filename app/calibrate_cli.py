@@ -1,10 +1,13 @@
-"""`candid calibrate`: fit a model's temperature on labelled pictures, and keep it for the service.
+"""`candid calibrate`: fit a temperature on labelled pictures, and keep it for the service.
 
-It is kept in the label sets' database; requests with `calibrated=true` use it, whatever their labels are.
+It is kept in the label sets' database: for a model, to be used by requests with `calibrated=true` whatever
+their labels are; or for a stored label set, whose answers use it from then on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +15,26 @@ import typer
 
 from app.cli_options import Device, Precision, failed, settings_of
 from app.evaluate_cli import progress_bar
+from app.label_sets_named import prepare, version_of
 from app.settings import Settings
-from models.errors import CandidError
+from models.errors import CandidError, InvalidRequest
 
 if TYPE_CHECKING:
+    from models.answering import Scorer
     from models.calibration import Calibration
+    from models.classifier import Classifier
+    from models.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A fit, and whom it is for."""
+
+    model: str
+    fingerprint: str
+    version: int | None  # of the label set; None: for the model
+    unreadable: int
+    fitted: Calibration
 
 
 def calibrate(
@@ -28,6 +46,9 @@ def calibrate(
         list[str] | None,
         typer.Option("--template", "-t", help='A template with one "{}", or a preset; several are averaged.'),
     ] = None,
+    label_set: Annotated[
+        str | None, typer.Option(help="A stored label set's name: the temperature becomes the set's own.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures, drawn at random.")] = None,
     seed: Annotated[int, typer.Option(help="Which ones --limit draws.")] = 0,
     keep: Annotated[
@@ -36,62 +57,92 @@ def calibrate(
     device: Device = None,
     precision: Precision = None,
 ) -> None:
-    """Fit the temperature that makes a model's probabilities honest."""
+    """Fit the temperature that makes probabilities honest: a model's, or a label set's."""
     settings = settings_of(model=model, device=device, precision=precision)
     try:
-        name, fingerprint, unreadable, found = _fit(dataset, template or [], limit, seed, settings)
-        typer.echo(f"{name}: temperature {found.temperature:.4g}, from {found.images} pictures")
+        if label_set and template:
+            raise InvalidRequest("a label set has its own templates: leave out --template")
+        found = _fit(dataset, _answering(label_set, template or [], settings), limit, seed, settings)
+        fitted = found.fitted
+        typer.echo(f"{found.model}: temperature {fitted.temperature:.4g}, from {fitted.images} pictures")
         typer.echo(
-            f"expected calibration error {found.ece_before:.3f} without it, {found.ece_after:.3f} with it"
+            f"expected calibration error {fitted.ece_before:.3f} without it, {fitted.ece_after:.3f} with it"
         )
         typer.echo(
-            f"negative log-likelihood {found.nll_before:.3f} without it, {found.nll_after:.3f} with it"
+            f"negative log-likelihood {fitted.nll_before:.3f} without it, {fitted.nll_after:.3f} with it"
         )
-        if unreadable:
-            typer.echo(f"{unreadable} pictures could not be read: candid evaluate names them")
+        if found.unreadable:
+            typer.echo(f"{found.unreadable} pictures could not be read: candid evaluate names them")
         if keep:
-            typer.echo(_keep(settings, fingerprint, found))
+            typer.echo(_keep(settings, label_set, found))
     except CandidError as error:
         raise failed(error.message) from error
 
 
-def _fit(
-    source: Path, templates: list[str], limit: int | None, seed: int, settings: Settings
-) -> tuple[str, str, int, Calibration]:
-    """The model's name and fingerprint, how many pictures could not be read, and the fit."""
+Answering = Callable[["Classifier", "Dataset"], tuple["Scorer", int | None]]
+"""How the model answers, and the label set's version."""
+
+
+def _answering(label_set: str | None, templates: list[str], settings: Settings) -> Answering:
+    from models.evaluation import by_words
+    from models.label_set import Label, LabelSet
+    from models.prompts import templates_of
+
+    templates_of(templates)  # a mistake is told before anything is loaded
+    if label_set is None:
+        return lambda classifier, pictures: (
+            by_words(LabelSet(tuple(map(Label, pictures.classes)), tuple(templates)))(classifier)[0],
+            None,
+        )
+    name = label_set
+    version_of(name, settings)
+
+    def stored(classifier: Classifier, _: Dataset) -> tuple[Scorer, int | None]:
+        changes = {"mode": "single", "reject": False}
+        prepared = prepare(name, classifier, settings, changes=changes, calibrated=False)
+        return prepared.scorer, prepared.version
+
+    return stored
+
+
+def _fit(source: Path, answering: Answering, limit: int | None, seed: int, settings: Settings) -> Found:
     from app.main import load_options
     from models import load
+    from models.answering import logits
     from models.calibration import fit
     from models.dataset import find, sample
     from models.embed_all import embed
     from models.evaluation import truth_of
-    from models.prompts import templates_of
 
-    templates_of(templates)
     pictures = sample(find(source), limit, seed=seed)
     classifier = load(settings.specs[0], load_options(settings))
     info = classifier.info
     try:
+        scorer, version = answering(classifier, pictures)
         with progress_bar(info.name) as progress:
             embedded = embed(classifier, pictures, progress=progress)
-        matrix = classifier.label_matrix(pictures.classes, templates=templates).result()
     finally:
         classifier.close()
-    logits = info.logit_scale * embedded.vectors @ matrix.vectors.T  # (M, N)
-    found = fit(logits, truth_of(embedded.items, matrix.labels))
-    return info.name, info.fingerprint, len(embedded.unreadable), found
+    truth = truth_of(embedded.items, scorer.matrix.labels)
+    fitted = fit(logits(scorer, embedded.vectors), truth)
+    return Found(info.name, info.fingerprint, version, len(embedded.unreadable), fitted)
 
 
-def _keep(settings: Settings, fingerprint: str, found: Calibration) -> str:
+def _keep(settings: Settings, label_set: str | None, found: Found) -> str:
     from app import store
-    from app.database import Database
+    from app.database import ANYHOW, Condition, Database
 
-    fitted = store.Calibration(
-        fingerprint, found.temperature, found.images, found.ece_before, found.ece_after, 0
+    fitted = found.fitted
+    kept = store.Calibration(
+        found.fingerprint, fitted.temperature, fitted.images, fitted.ece_before, fitted.ece_after, 0
     )
+    # Not for a set that has changed while its pictures were looked at.
+    condition = ANYHOW if found.version is None else Condition(versions=frozenset({found.version}))
     db = Database(settings.database_url)
     try:
-        store.save_calibration(db, store.ANY_LABELS, fitted)
+        version = store.save_calibration(db, label_set or store.ANY_LABELS, kept, condition=condition)
     finally:
         db.close()
+    if label_set:
+        return f"kept: {label_set}, now version {version}, answers with it"
     return "kept: requests with calibrated=true use it"

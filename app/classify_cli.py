@@ -59,6 +59,13 @@ def classify(
     reject: Annotated[
         bool | None, typer.Option("--reject/--no-reject", help="Say when none of the labels fits.")
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="With --mode multi: the probability from which a label holds."),
+    ] = None,
+    reject_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="With --reject: the score below which none fits.")
+    ] = None,
     domain: Annotated[str | None, typer.Option(help='What all labels are: "food", "bird".')] = None,
     calibrated: Annotated[
         bool | None, typer.Option("--calibrated/--raw", help="Use a temperature that candid calibrate found.")
@@ -97,7 +104,13 @@ def classify(
     from app.batch.sorting import Sorter
     from app.batch.sources import Sources
 
-    changes = {"mode": mode.value if mode else None, "reject": reject, "domain": domain}
+    changes = {
+        "mode": mode.value if mode else None,
+        "threshold": threshold,
+        "reject": reject,
+        "reject_threshold": reject_threshold,
+        "domain": domain,
+    }
     options = (labels or [], template or [], label_set, changes, calibrated)
     try:
         if move_to and link_to:

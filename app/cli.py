@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app import calibrate_cli, classify_cli, evaluate_cli, terminal
+from app import calibrate_cli, classify_cli, evaluate_cli, label_sets_cli, terminal
 from app.cli_options import Device, Precision, settings_of
 from models import catalogue
 
@@ -53,6 +53,7 @@ def serve(
 app.command()(classify_cli.classify)
 app.command()(evaluate_cli.evaluate)
 app.command()(calibrate_cli.calibrate)
+app.add_typer(label_sets_cli.app, name="label-sets")
 
 
 @app.command("models")

@@ -18,15 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli_options import Device, Precision, failed, settings_of
+from app.label_sets_named import is_name, prepare, read_label_set, version_of
 from app.settings import Settings
 from models.errors import CandidError
 
 if TYPE_CHECKING:
-    from app.label_set_schemas import LabelSetBody
+    from models.answering import Scorer
+    from models.classifier import Classifier
     from models.dataset import Dataset
     from models.embed_all import Progress as Report
-    from models.evaluation import Evaluation
-    from models.label_set import LabelSet
+    from models.evaluation import Evaluation, Way
 
 NAMED = 10  # unreadable pictures, hardest labels and confused pairs that are printed; the report has more
 TITLES = ("model", "template", "pictures", "labels", "top-1", "top-5", "calibration error", "s", "pictures/s")
@@ -44,10 +45,8 @@ def evaluate(
         typer.Option("--template", "-t", help='A template with one "{}", or a preset; repeat it to compare.'),
     ] = None,
     label_set: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A label set as a JSON file, as PUT /v1/label-sets takes it; repeat it to compare."
-        ),
+        list[str] | None,
+        typer.Option(help="A stored label set's name, or a JSON file as PUT takes it; repeat it to compare."),
     ] = None,
     domain: Annotated[
         str | None, typer.Option(help='What kind of thing all labels are: "food", "bird".')
@@ -90,7 +89,7 @@ def _measure(
     source: Path,
     models: Sequence[str],
     templates: Sequence[str],
-    label_sets: Sequence[Path],
+    label_sets: Sequence[str],
     domain: str | None,
     limit: int | None,
     seed: int,
@@ -103,7 +102,7 @@ def _measure(
     from models.evaluation import evaluate as measure
     from models.prompts import templates_of
 
-    sets = {path.name: read_label_set(path) for path in label_sets}
+    ways = [_way(label_set, settings) for label_set in label_sets]
     templates_of(templates)  # a wrong one is told before anything is loaded
     pictures = sample(find(source), limit, seed=seed)
     found: list[Evaluation] = []
@@ -111,40 +110,25 @@ def _measure(
         classifier = load(spec, load_options(settings))
         try:
             with progress_bar(classifier.info.name) as progress:
-                found += measure(
-                    classifier, pictures, templates, domain=domain, label_sets=sets, progress=progress
-                )
+                found += measure(classifier, pictures, templates, domain=domain, ways=ways, progress=progress)
         finally:
             classifier.close()
     return found, pictures
 
 
-def read_label_set(path: Path) -> LabelSet:
-    """A label set from a JSON file. Raises InvalidRequest, or ends the command when it cannot be read."""
-    from app.label_set_schemas import label_set_of
-    from models.label_set import check
+def _way(given: str, settings: Settings) -> tuple[str, Way]:
+    """How a label set answers, under its name: a stored one with its examples and its temperature."""
+    from models.evaluation import by_words
 
-    try:
-        label_set = label_set_of(label_set_body(path))
-        check(label_set)
-    except CandidError as error:
-        raise failed(f"{path}: {error.message}") from error
-    return label_set
+    if not is_name(given):
+        return Path(given).name, by_words(read_label_set(Path(given)))
+    changes = {"mode": "single", "reject": False}
 
+    def way(classifier: Classifier) -> tuple[Scorer, tuple[str, ...]]:
+        prepared = prepare(given, classifier, settings, changes=changes)
+        return prepared.scorer, prepared.warnings
 
-def label_set_body(path: Path) -> LabelSetBody:
-    """The same as it stands in the file."""
-    from app.label_set_schemas import LabelSetBody
-    from app.parsing import parse_json
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise failed(f"{path}: {error.strerror}") from error
-    try:
-        return parse_json(data, LabelSetBody)
-    except CandidError as error:
-        raise failed(f"{path}: {error.message}") from error
+    return f"{given} (version {version_of(given, settings)})", way
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,11 @@ class Added:
 
     id: str
     duplicate: bool  # it was there already, under this id
+
+
+def id_of(label: str, data: bytes) -> str:
+    """The same picture (its bytes) has the same id wherever it is added to this label."""
+    return hashlib.sha256(label.encode() + b"\0" + data).hexdigest()[:32]
 
 
 def add(

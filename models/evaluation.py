@@ -1,6 +1,6 @@
 """How good is it? Accuracy, confusions, calibration error and throughput on labelled pictures.
 
-Pictures are embedded once a model (`models/embed_all.py`), then every label matrix is measured on the same
+Pictures are embedded once a model (`models/embed_all.py`), then every way to answer is measured on the same
 vectors: comparing ten templates costs one pass. Pure numpy; knows no files, and prints nothing.
 """
 
@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models import answering
+from models.answering import Scorer
 from models.calibration import Bin, ece, reliability
 from models.dataset import Dataset, Item
 from models.embed_all import EmbeddedSet, Progress, Unreadable, embed
 from models.errors import InvalidRequest
 from models.label_set import Label, LabelSet, matrix_of
-from models.ranking import LabelMatrix, softmax
+from models.ranking import softmax
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
 
-ROWS: Final = 4096
-"""Pictures whose similarities to all labels are held at once."""
+ROWS: Final = 1024
+"""Pictures whose logits of all labels, and similarities to all examples, are held at once."""
 KEPT_MISTAKES: Final = 24
 KEPT_CONFUSIONS: Final = 20
 
@@ -77,63 +79,68 @@ class Evaluation:
         return {key: getattr(self, key) for key in keys}
 
 
+Way = Callable[["Classifier"], tuple[Scorer, tuple[str, ...]]]
+"""How a model is to answer, and warnings."""
+
+
 def evaluate(
     classifier: Classifier,
     dataset: Dataset,
     templates: Sequence[str] = (),
     *,
     domain: str | None = None,
-    label_sets: Mapping[str, LabelSet] | None = None,
+    ways: Sequence[tuple[str, Way]] = (),
     progress: Progress | None = None,
 ) -> tuple[Evaluation, ...]:
-    """One evaluation for each of `templates`, preset names or templates, and for each of `label_sets`.
+    """One evaluation for each of `templates`, preset names or templates, and for each of `ways`.
 
-    With neither, the model's default template. A label set is named in place of the template.
+    With neither, the model's default template. A way is named in place of the template.
     """
     embedded = embed(classifier, dataset, progress=progress)
     info, found = classifier.info, []
-    names = templates or (() if label_sets else (info.default_template,))
     labels = tuple(map(Label, dataset.classes))
-    sets = {
-        f"{name} ({domain})" if domain else name: LabelSet(labels, templates=(name,), domain=domain)
-        for name in names
-    }
-    for name, label_set in {**sets, **(label_sets or {})}.items():
+    words = [
+        (f"{name} ({domain})" if domain else name, by_words(LabelSet(labels, (name,), domain)))
+        for name in templates or (() if ways else (info.default_template,))
+    ]
+    for name, way in (*words, *ways):
         started = time.perf_counter()
-        matrix = matrix_of(classifier, label_set).result()
+        scorer, warnings = way(classifier)
         seconds = time.perf_counter() - started
         found.append(
-            measure(
-                embedded,
-                matrix,
-                model=info.name,
-                template=name,
-                logit_scale=info.logit_scale,
-                seconds=seconds,
-            )
+            measure(embedded, scorer, model=info.name, template=name, seconds=seconds, warnings=warnings)
         )
     return tuple(found)
 
 
+def by_words(label_set: LabelSet) -> Way:
+    """By what the set says of its labels: one of them, whatever its mode."""
+
+    def way(classifier: Classifier) -> tuple[Scorer, tuple[str, ...]]:
+        matrix = matrix_of(classifier, label_set).result()
+        return answering.scorer(label_set, matrix, logit_scale=classifier.info.logit_scale), matrix.warnings
+
+    return way
+
+
 def measure(
     embedded: EmbeddedSet,
-    matrix: LabelMatrix,
+    scorer: Scorer,
     *,
     model: str,
     template: str,
-    logit_scale: float,
-    temperature: float = 1.0,
     seconds: float = 0.0,
+    warnings: Sequence[str] = (),
 ) -> Evaluation:
-    """One label matrix's figures on pictures that are embedded already; `seconds` are added to theirs."""
+    """One way's figures on pictures that are embedded already; `seconds` are added to theirs."""
     started = time.perf_counter()
-    truth = truth_of(embedded.items, matrix.labels)  # (M,)
-    place, predicted, confidence = _ranked(embedded.vectors, truth, matrix, logit_scale / temperature)
+    label = scorer.matrix.labels
+    truth = truth_of(embedded.items, label)  # (M,)
+    place, predicted, confidence = _ranked(embedded.vectors, truth, scorer)
     correct = place == 0
     wrong = np.flatnonzero(~correct)
     pairs = Counter((int(truth[i]), int(predicted[i])) for i in wrong)
     surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:KEPT_MISTAKES]
-    label = matrix.labels
     return Evaluation(
         model=model,
         template=template,
@@ -152,7 +159,7 @@ def measure(
         ),
         reliability=reliability(confidence, correct),
         unreadable=embedded.unreadable,
-        warnings=matrix.warnings,
+        warnings=tuple(warnings),
     )
 
 
@@ -166,18 +173,18 @@ def truth_of(items: Sequence[Item], labels: Sequence[str]) -> NDArray[np.intp]:
 
 
 def _ranked(
-    vectors: NDArray[np.float32], truth: NDArray[np.intp], matrix: LabelMatrix, scale: float
+    vectors: NDArray[np.float32], truth: NDArray[np.intp], scorer: Scorer
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Place of the right label (0 is first), the first label, and its probability; each (M,)."""
     place, predicted, confidence = [], [], []
     for start in range(0, len(truth), ROWS):
-        similarities = vectors[start : start + ROWS] @ matrix.vectors.T  # (R, N)
+        logits = answering.logits(scorer, vectors[start : start + ROWS])  # (R, N)
         right = truth[start : start + ROWS, None]  # (R, 1)
-        own = np.take_along_axis(similarities, right, axis=1)  # (R, 1)
-        before = np.arange(len(matrix.labels)) < right  # equal ones rank in the order of the labels
-        place.append(((similarities > own) | ((similarities == own) & before)).sum(axis=1))
-        predicted.append(similarities.argmax(axis=1))
-        confidence.append(softmax(similarities.astype(np.float64) * scale).max(axis=1))
+        own = np.take_along_axis(logits, right, axis=1)  # (R, 1)
+        before = np.arange(logits.shape[1]) < right  # equal ones rank in the order of the labels
+        place.append(((logits > own) | ((logits == own) & before)).sum(axis=1))
+        predicted.append(logits.argmax(axis=1))
+        confidence.append(softmax(logits / scorer.fitted.temperature).max(axis=1))
     return np.concatenate(place), np.concatenate(predicted), np.concatenate(confidence)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -36,16 +35,13 @@ Label = Annotated[
 PATH: Final = "/{name}/labels/{label:path}/examples"
 
 
-def _id(label: str, data: bytes) -> str:
-    """The same picture has the same id wherever it is added to this label."""
-    return hashlib.sha256(label.encode() + b"\0" + data).hexdigest()[:32]
-
-
 ExampleId = Annotated[
     str,
     Path(
         description="As it was told when the picture was added, and in the list.",
-        openapi_examples={"the example picture": {"value": _id("cat", base64.b64decode(examples.PICTURE))}},
+        openapi_examples={
+            "the example picture": {"value": example_store.id_of("cat", base64.b64decode(examples.PICTURE))}
+        },
     ),
 ]
 
@@ -130,7 +126,7 @@ def _sorted(
             lines.append({"name": picture.name, "error": detail_of(errors[0])})
             continue
         own = {c.info.fingerprint: o.vector for c, o in zip(classifiers, seen, strict=True)}
-        vectors.append((_id(label, picture.data), own))
+        vectors.append((example_store.id_of(label, picture.data), own))
         lines.append({"name": picture.name})
     return vectors, lines
 

@@ -69,6 +69,15 @@ def test_what_is_printed_says_what_was_found(cat: Path, model: Path, tmp_path: P
     assert {"holds", "probability"} <= multi["results"][0]["ranking"][0].keys()
 
 
+def test_thresholds_decide(cat: Path, model: Path) -> None:
+    asked = (cat, "-m", model, "-l", "cat", "-l", "dog")
+    for limit in ("0", "1"):
+        multi = answer(*asked, "--mode", "multi", "--threshold", limit)
+        assert {place["holds"] for place in multi["results"][0]["ranking"]} == {limit == "0"}
+        rejection = answer(*asked, "--reject", "--reject-threshold", limit)["results"][0]["rejection"]
+        assert rejection["rejected"] == (limit == "1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -60,6 +60,31 @@ def test_the_temperature_is_found_kept_and_used(
     assert plain["calibrated"] is False
 
 
+def test_a_label_set_gets_a_temperature_of_its_own(
+    noise: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDID_DATABASE_URL", f"sqlite:///{tmp_path / 'sets.db'}")
+    arguments = ["calibrate", str(noise), "-m", str(model), "--label-set", "things"]
+    unknown = CliRunner().invoke(app, arguments)
+    assert unknown.exit_code == 2 and "there is no label set 'things'" in unknown.output
+
+    classifier = models.load(str(model))
+    with TestClient(create_app(Settings(), {"small": classifier})) as client:
+        labels = [{"label": "cat", "aliases": ["kitten"]}, "dog", "rocket", "boat"]
+        client.put("/v1/label-sets/things", json={"labels": labels})
+        shown = CliRunner().invoke(app, arguments)
+        assert shown.exit_code == 0 and "things, now version 2" in shown.output, shown.output
+        [kept] = client.get("/v1/label-sets/things").json()["calibration"]
+        assert kept["images"] == 24 and kept["version"] == 2
+        picture = (noise / "cat" / "0.png").read_bytes()
+        answer = client.post("/v1/classify", files={"images": picture}, data={"label_set": "things"}).json()
+    classifier.close()
+    assert (answer["calibrated"], answer["temperature_of"]) == (True, "label_set")
+    assert answer["temperature"] == pytest.approx(kept["temperature"], rel=1e-4)
+    both = CliRunner().invoke(app, [*arguments, "-t", "photo"])
+    assert both.exit_code == 2 and "leave out --template" in both.output
+
+
 def test_shown_only_nothing_is_kept(noise: Path, model: Path, tmp_path: Path) -> None:
     environment = {"CANDID_DATABASE_URL": f"sqlite:///{tmp_path / 'sets.db'}"}
     arguments = ["calibrate", str(noise), "-m", str(model), "--show"]

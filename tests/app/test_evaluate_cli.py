@@ -59,6 +59,17 @@ def test_a_row_for_each_template_and_label_set(folder: Path, model: Path, tmp_pa
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_files_of_one_name_are_two_rows(folder: Path, model: Path, tmp_path: Path) -> None:
+    files = []
+    for place, alias in (("a", "kitten"), ("b", "tomcat")):
+        (tmp_path / place).mkdir()
+        files.append(tmp_path / place / "mine.json")
+        labels = ["astronaut", {"label": "cat", "aliases": [alias]}, "coffee cup", "rocket"]
+        files[-1].write_text(json.dumps({"labels": labels, "mode": "multi", "reject": True}))
+    result = evaluate(folder, "-m", model, "--label-set", files[0], "--label-set", files[1], "--json", "-")
+    assert [row["template"] for row in json.loads(result.stdout)] == ["mine.json", "mine.json"]
+
+
 def test_models_are_compared_and_a_tar_gives_what_its_folder_gives(
     folder: Path, model: Path, tmp_path: Path
 ) -> None:

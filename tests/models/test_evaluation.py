@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.answering import Fitted, Scorer, examples_of, scorer
 from models.dataset import Item, find
 from models.embed_all import EmbeddedSet
 from models.errors import InvalidRequest
 from models.evaluation import evaluate, measure
+from models.few_shot import Constants
+from models.label_set import Label, LabelSet
 from models.ranking import LabelMatrix, rank
 from tests.models.fakes import FakeClassifier
 
@@ -32,9 +35,14 @@ def random_set(images: int, classes: int) -> tuple[EmbeddedSet, LabelMatrix]:
     return EmbeddedSet(items, rows, (), 2.0), matrix
 
 
+def words(matrix: LabelMatrix, scale: float, temperature: float = 1.0) -> Scorer:
+    label_set = LabelSet(tuple(map(Label, matrix.labels)))
+    return scorer(label_set, matrix, logit_scale=scale, fitted=Fitted(temperature))
+
+
 def test_every_figure_is_what_counting_over_plain_rankings_gives() -> None:
     embedded, matrix = random_set(200, 9)
-    found = measure(embedded, matrix, model="m", template="t", logit_scale=15.0, seconds=1.0)
+    found = measure(embedded, words(matrix, 15.0), model="m", template="t", seconds=1.0)
     rankings = [rank(row, matrix, logit_scale=15.0) for row in embedded.vectors]
     truths = [item.label for item in embedded.items]
     right = [r[0].label == t for r, t in zip(rankings, truths, strict=True)]
@@ -56,25 +64,36 @@ def test_every_figure_is_what_counting_over_plain_rankings_gives() -> None:
 
 def test_the_row_for_json_has_exactly_the_promised_keys() -> None:
     embedded, matrix = random_set(20, 3)
-    row = measure(embedded, matrix, model="m", template="t", logit_scale=15.0).row()
+    row = measure(embedded, words(matrix, 15.0), model="m", template="t").row()
     assert list(row) == KEYS
     assert (row["model"], row["template"], row["images"], row["classes"]) == ("m", "t", 20, 3)
 
 
 def test_a_temperature_changes_how_sure_it_is_but_no_answer() -> None:
     embedded, matrix = random_set(100, 4)
-    hot = measure(embedded, matrix, model="m", template="t", logit_scale=90.0, temperature=30.0)
-    cold = measure(embedded, matrix, model="m", template="t", logit_scale=90.0)
+    hot = measure(embedded, words(matrix, 90.0, 30.0), model="m", template="t")
+    cold = measure(embedded, words(matrix, 90.0), model="m", template="t")
     assert (hot.top1, hot.top5, hot.per_class) == (cold.top1, cold.top5, cold.per_class)
     assert hot.ece < cold.ece
-    assert hot.ece == measure(embedded, matrix, model="m", template="t", logit_scale=3.0).ece
+    assert hot.ece == measure(embedded, words(matrix, 3.0), model="m", template="t").ece
+
+
+def test_examples_count_in_what_is_measured() -> None:
+    embedded, matrix = random_set(60, 4)
+    wrong = LabelMatrix(matrix.labels, matrix.vectors[::-1].copy())  # each label has another one's words
+    label_set = LabelSet(tuple(map(Label, matrix.labels)))
+    examples = examples_of(matrix.vectors, matrix.labels, wrong, Constants(alpha=1e6))
+    taught = scorer(label_set, wrong, logit_scale=15.0, examples=examples)
+    right = measure(embedded, words(matrix, 15.0), model="m", template="t").top1
+    assert measure(embedded, taught, model="m", template="t").top1 == right > 0.5
+    assert measure(embedded, words(wrong, 15.0), model="m", template="t").top1 < 0.5
 
 
 def test_equal_similarities_rank_in_the_order_of_the_labels() -> None:
     same = np.tile(np.eye(3, dtype=np.float32)[:1], (6, 1))
     matrix = LabelMatrix(("a", "b", "c", "d", "e", "f"), same)
     items = (Item("1", "a", 1), Item("2", "e", 2), Item("3", "f", 3))
-    found = measure(EmbeddedSet(items, same[:3], (), 0.0), matrix, model="m", template="t", logit_scale=1.0)
+    found = measure(EmbeddedSet(items, same[:3], (), 0.0), words(matrix, 1.0), model="m", template="t")
     assert found.top1 == pytest.approx(1 / 3)
     assert found.top5 == pytest.approx(2 / 3)
 
@@ -84,10 +103,9 @@ def test_a_picture_of_a_label_that_is_not_ranked_is_an_error() -> None:
     with pytest.raises(InvalidRequest, match="label 0") as caught:
         measure(
             embedded,
-            LabelMatrix(matrix.labels[1:], matrix.vectors[1:]),
+            words(LabelMatrix(matrix.labels[1:], matrix.vectors[1:]), 1.0),
             model="m",
             template="t",
-            logit_scale=1,
         )
     assert caught.value.field == "labels"
 

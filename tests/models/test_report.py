@@ -9,7 +9,7 @@ from models.dataset import Item
 from models.embed_all import Unreadable
 from models.evaluation import Mistake, measure
 from models.report import render
-from tests.models.test_evaluation import random_set
+from tests.models.test_evaluation import random_set, words
 
 NASTY = '<script>alert("1")</script>'
 
@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
 def evaluation():
     embedded, matrix = random_set(60, 5)
-    return measure(embedded, matrix, model="embedded", template="photo", logit_scale=15.0)
+    return measure(embedded, words(matrix, 15.0), model="embedded", template="photo")
 
 
 def test_figures_plots_and_pictures_are_in_the_page() -> None:
