@@ -8,8 +8,10 @@ is a picture; what is named directly, or in a list, always counts as one.
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import os
+import stat
 import sys
 import tarfile
 import zlib
@@ -116,7 +118,7 @@ class Sources:
             for row in _listed(path):
                 yield _file(path.parent / row)
         else:
-            yield _file(path)
+            yield _file(path, named=True)
 
     def _folder(self, top: Path) -> Iterator[Found]:
         out = self.leave_out.resolve() if self.leave_out else None
@@ -137,12 +139,16 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
-def _file(path: Path) -> Found:
-    return Found(printable(str(path)), path, partial(_read, path))
+def _file(path: Path, *, named: bool = False) -> Found:
+    return Found(printable(str(path)), path, partial(_read, path, named=named))
 
 
-def _read(path: Path) -> bytes:
-    if path.stat().st_size > MAX_FILE_BYTES:
+def _read(path: Path, *, named: bool) -> bytes:
+    status = path.stat()
+    # Of what a folder or a list holds, a pipe would be waited for without end; one that is named is meant.
+    if not named and not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
         raise ImageRejected("too_many_bytes", f"the file exceeds {MAX_FILE_BYTES} bytes")
     return path.read_bytes()
 

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,6 +161,23 @@ def test_a_file_that_is_far_too_large_is_not_read(here: Path, monkeypatch: pytes
     [found] = Sources(("large.jpg",))
     with pytest.raises(ImageRejected, match="exceeds 3 bytes"):
         found.read()
+
+
+def test_a_pipe_in_a_folder_is_a_bad_file_and_one_that_is_named_is_read(here: Path) -> None:
+    (here / "photos").mkdir()
+    os.mkfifo("photos/pipe.jpg")
+    [found] = Sources(("photos",))
+    with pytest.raises(OSError, match="not a regular file"):
+        found.read()
+
+    def send() -> None:
+        Path("photos/pipe.jpg").write_bytes(b"bytes")
+
+    [named] = Sources(("photos/pipe.jpg",))
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send)
+        assert named.read() == b"bytes"
+        sending.result()
 
 
 def test_names_are_printable_and_stay_different() -> None:
