@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from models.evaluation import Evaluation, Way
 
 NAMED = 10  # unreadable pictures, hardest labels and confused pairs that are printed; the report has more
-TITLES = ("model", "template", "pictures", "labels", "top-1", "top-5", "calibration error", "s", "pictures/s")
+TITLES = ("model", "template", "pictures", "labels", "top-1", "top-5", "ECE", "s", "pictures/s")
 
 
 def evaluate(

@@ -95,9 +95,22 @@ def _section(e: Evaluation, pictures: Mapping[str, bytes]) -> str:
         + '<p class="soft">Bars: share of right answers among those that were this sure; stronger where more'
         " pictures are. On the dashed line, probabilities are honest.</p></div>"
         f"<div><h3>Labels that it finds hardest</h3>{svg.bars(worst)}</div></div>"
+        + _labels(e)
         + _confusions(e)
         + _mistakes(e, pictures)
     )
+
+
+def _labels(e: Evaluation) -> str:
+    """Every label's accuracy, folded away, where the plot does not have room for all."""
+    if len(e.per_class) <= WORST_LABELS:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(s.label)}</td>{_numbers(f'{s.accuracy:.1%}', f'{s.images:,}')}</tr>"
+        for s in e.per_class
+    )
+    head = '<tr><th>Label</th><th class="n">Right</th><th class="n">Pictures</th></tr>'
+    return f"<details><summary>All {len(e.per_class):,} labels</summary><table>{head}{rows}</table></details>"
 
 
 def _confusions(e: Evaluation) -> str:

@@ -63,6 +63,15 @@ def test_figures_plots_and_pictures_are_in_the_page() -> None:
     assert "Every picture could be read" in page.text
 
 
+def test_every_labels_accuracy_is_told_where_the_plot_has_no_room() -> None:
+    embedded, matrix = random_set(400, 40)
+    many = measure(embedded, words(matrix, 15.0), model="embedded", template="photo")
+    page = Page(render([many], source="pictures"))
+    for score in many.per_class:
+        assert f"{score.label}{score.accuracy:.1%}{score.images}" in page.text
+    assert "details" not in Page(render([evaluation()], source="pictures")).tags
+
+
 def test_the_page_loads_and_runs_nothing() -> None:
     page = Page(render([evaluation()], source="set"))
     assert not {"script", "link", "iframe"} & set(page.tags)
