@@ -35,6 +35,7 @@ console.log(JSON.stringify({
   textual: await predict({ clip: { textual: { modelName, options } } }, { text: "a cat" }),
   other: await predict({ clip: { visual: { modelName: "ViT-L-14__openai" } } }, { image }),
   faces: await predict({ "facial-recognition": faces }, { image }),
+  ocr: await predict({ ocr: { detection: { modelName }, recognition: { modelName } } }, { image }),
 }));
 """
 
@@ -56,8 +57,9 @@ def test_immichs_requests(server: str, client: TestClient, classifier: Any, cat:
     assert found["textual"]["body"].keys() == {"clip"}
     assert found["other"]["status"] == 404
     assert "'ViT-L-14/openai' is not loaded" in found["other"]["body"]["detail"]
-    assert found["faces"]["status"] == 422
-    assert "facial-recognition" in found["faces"]["body"]["detail"]
+    for task, name in (("faces", "facial-recognition"), ("ocr", "ocr")):
+        assert found[task]["status"] == 422  # Immich then asks the next service of its list
+        assert name in found[task]["body"]["detail"]
 
 
 def test_immichs_names_of_models(serve: Serve, classifier: Any, cat: bytes) -> None:
