@@ -54,8 +54,8 @@ format: $(VENV)/.installed-dev ## ruff, changing files
 typecheck: $(VENV)/.installed-dev ## mypy --strict
 	$(BIN)/mypy --strict app models
 
-bench: $(VENV)/.installed-dev ## the README's speed figures, peers beside Candid (BENCH="--rounds 1")
-	$(BIN)/python -m bench.peers.run $(BENCH)
+bench: $(VENV)/.installed-dev ## every speed figure, peers beside Candid: bench/results.md (BENCH="--only peers")
+	$(BIN)/python -m bench.all $(BENCH)
 
 # --universal: one file for every platform and every Python that is supported. No index address goes into
 # the files: who installs from them uses their own index, and the hashes hold whichever it is.

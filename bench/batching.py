@@ -3,7 +3,7 @@
     python -m bench.batching --seconds 8 --rounds 3
 
 The bare encoder is the very same one in this process: tensors in, vectors out, at each batch size. The
-service is a `candid serve` that remembers no picture. They are measured in turn; while one is, the other rests.
+service is a `candid serve` that remembers no picture. They are measured in turn, one while the other rests.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import models
+from app.main import load_options
+from app.settings import Settings
 from bench import bare, machine, photographs, weights
 from bench.load import burst
 from bench.peers import services
@@ -27,6 +29,7 @@ from bench.peers.work import LABELS, MANY_CLIENTS
 from models.classifier import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "batching.json"
+PORT = 8312
 BATCHES = (1, 2, 4, 8, 16, 32)
 
 Figures = dict[str, float]
@@ -41,9 +44,10 @@ def main() -> None:
     add("--json", type=Path, default=RESULTS)
     asked = parser.parse_args()
     files = photographs.small(128)
-    classifier = models.load(str(weights.for_open_clip()))
+    # With the service's own options: the same towers on the same runner.
+    classifier = models.load(str(weights.for_open_clip()), load_options(Settings()))
     with tempfile.TemporaryDirectory() as texts:
-        service = services.candid(Path(texts))
+        service = services.candid(Path(texts), port=PORT)
         try:
             service.start()
             one_round(service, classifier, files, 0.5)  # what is compiled at first sight is compiled now

@@ -100,7 +100,7 @@ class Service:
         return int(kib) / 1024
 
 
-def candid(texts: Path) -> Service:
+def candid(texts: Path, port: int = 8301) -> Service:
     """As it is shipped, but for two things that would hide its work: pictures are not remembered, and texts
     are kept in a new folder."""
 
@@ -118,8 +118,8 @@ def candid(texts: Path) -> Service:
         "CANDID_TEXT_STORE_DIR": str(texts),
         "CANDID_LOG_LEVEL": "warning",
     }
-    command = [str(Path(sys.executable).with_name("candid")), "serve", "--port", "8301"]
-    service = Service("Candid", command, 8301, settings, "/readyz", turn, answer, [])
+    command = [str(Path(sys.executable).with_name("candid")), "serve", "--port", str(port)]
+    service = Service("Candid", command, port, settings, "/readyz", turn, answer, [])
     service.pictures_a_request, service.clients = 50, 2
     return service
 
