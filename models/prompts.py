@@ -17,7 +17,7 @@ SLOT: Final = "{}"
 MAX_TEMPLATES: Final = 100
 """Templates in one request: 80 is the largest list that anybody published for CLIP."""
 MAX_PROMPTS: Final = 200_000
-"""Texts that labels may make with their templates: 2,500 labels with 80. More labels may have one text each."""
+"""Texts that labels may make with their templates: 2,500 labels with 80. More labels have one each."""
 MAX_TEMPLATE_CHARS: Final = 300
 """Characters: a context of 77 tokens holds about 300 of English."""
 MAX_DOMAIN_CHARS: Final = 60
