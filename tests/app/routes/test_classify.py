@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests import hostile
 from tests.app.conftest import Serve
 
 LABELS = ["cat", "dog", "coffee cup"]
@@ -263,3 +264,32 @@ def test_many_pictures_in_one_request_are_answered_in_order(
         assert [ranked["label"] for ranked in result["ranking"]] == [
             ranked["label"] for ranked in by_name[name]
         ]
+
+
+@pytest.mark.parametrize("name", hostile.crafted())
+def test_a_hostile_file_is_a_clear_refusal(client: TestClient, name: str) -> None:
+    crafted = hostile.crafted()[name]
+    answer = client.post(
+        "/v1/classify",
+        params={"labels": "cat"},
+        content=crafted.data,
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    if crafted.reason is None:
+        assert answer.status_code == 200, answer.text
+    else:
+        assert answer.status_code == 422
+        error = answer.json()["error"]
+        assert (error["code"], error["reason"]) == ("image_rejected", crafted.reason)
+
+
+def test_mutated_files_get_a_ranking_or_a_reason_and_spoil_no_others(client: TestClient, cat: bytes) -> None:
+    mutated = [data for _, data in hostile.mutations(186, seed=3)]
+    for start in range(0, len(mutated), 62):
+        files = [("images", data) for data in (cat, *mutated[start : start + 62], cat)]
+        answer = client.post("/v1/classify", files=files, data={"labels": LABELS})
+        assert answer.status_code == 200, answer.text
+        first, *others, last = answer.json()["results"]
+        assert [place["label"] for place in first["ranking"]] == [place["label"] for place in last["ranking"]]
+        for result in others:
+            assert "ranking" in result or result["error"]["code"] == "image_rejected"
