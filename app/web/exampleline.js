@@ -22,7 +22,7 @@ export function newExampleLine(picture, acts) {
   const add = make("button", { type: "button" }, "Add");
   const line = make("span", { class: "row" }, make("span", { class: "hint" }, "Add this picture as an example of"), choice, add);
   const said = make("span", { class: "hint", role: "status" });
-  const undo = make("button", { type: "button", class: "quiet", "aria-label": `Take ${picture.name} back as an example` }, "Undo");
+  const undo = make("button", { type: "button", class: "quiet", "aria-label": `Undo: ${picture.name} as an example` }, "Undo");
   const root = make("div", { class: "example" }, begin, line, said, undo);
   let drawn = "";
   /** @type {(() => Promise<string>) | null} */
@@ -36,10 +36,12 @@ export function newExampleLine(picture, acts) {
   }
 
   begin.addEventListener("click", acts.prepare);
+  let adding = false; // rather than a disabled button, which would drop the focus
   add.addEventListener("click", async () => {
-    add.disabled = true;
+    if (adding) return;
+    adding = true;
     tell(await acts.add(picture, choice.value));
-    add.disabled = false;
+    adding = false;
   });
   undo.addEventListener("click", async () => {
     if (takeBack) tell({ text: await takeBack(), undo: null });

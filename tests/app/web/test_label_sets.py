@@ -57,13 +57,15 @@ def test_a_picture_becomes_an_example_and_is_taken_back(
     visitor.ranked(count=2)
     page.get_by_label("Word that cup.jpg is an example of").select_option("quux")
     with page.expect_response(ASKED) as after:
-        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("button", name="Add", exact=True).press("Enter")
     page.get_by_text("Added to quux.").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Add"
     assert_accessible(visitor)
     assert probability_of("quux", after.value) > probability_of("quux", before.value)
     with page.expect_response(ASKED) as again:
-        page.get_by_label("Take cup.jpg back as an example").click()
+        page.get_by_label("Undo: cup.jpg as an example").click()
     page.get_by_text("Taken back.").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Add"  # not lost with the button
     assert probability_of("quux", again.value) == probability_of("quux", before.value)
     assert len(visitor.posts("v1/embeddings/images")) == 1
 
