@@ -1,4 +1,4 @@
-"""One queue of pictures, one of texts, and one worker thread that feeds a model.
+"""One queue of pictures, one of texts, and the worker that feeds a model: a thread, or two for a GPU.
 
 What waits is batched; nothing waits for a batch to fill. Pictures and texts take turns, so that a thousand
 prompts never hold up a photograph. Every future resolves: with its result, or with the reason why not.
@@ -12,11 +12,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from models.errors import CandidError, DeadlineExceeded, EncoderFailed, Overloaded, ShuttingDown
+from models.futures import resolve
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Lane:
 
 
 class Batcher:
-    """Runs its lanes' work on one thread, a batch of each lane in turn."""
+    """Runs its lanes' work on one thread (or `workers`), a batch of each lane in turn."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Batcher:
         *,
         release_memory: Callable[[], None],
         is_fatal: Callable[[Exception], bool] = lambda error: False,
+        workers: int = 1,
     ) -> None:
         self._lanes = {lane.name: lane for lane in lanes}
         self._release_memory = release_memory
@@ -72,9 +74,13 @@ class Batcher:
         self._closing = False
         self._broken: str | None = None  # why the worker cannot be trusted, until a forward succeeds
         self._died: str | None = None  # why the worker has ended though nobody closed it
-        self._busy_since: float | None = None  # time.monotonic(), while a forward is under way
-        self._thread = threading.Thread(target=self._run, name=f"candid-{name}", daemon=True)
-        self._thread.start()
+        self._busy_since: dict[int, float] = {}  # thread -> time.monotonic(), while its forward is under way
+        # Two where the device works by itself: one prepares a batch while the other waits for its own.
+        self._threads = [
+            threading.Thread(target=self._run, name=f"candid-{name}", daemon=True) for _ in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, lane_name: str, payload: Any, *, deadline: float | None = None) -> Future[Encoded[Any]]:
         """Queue one item. Raises Overloaded, ShuttingDown or EncoderFailed at once if it cannot be served."""
@@ -104,9 +110,9 @@ class Batcher:
         return self._died
 
     def busy_s(self) -> float:
-        """For how long the forward under way has run, in seconds; 0 between two."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+        """For how long the longest forward under way has run, in seconds; 0 between two."""
+        since = list(self._busy_since.values())
+        return time.monotonic() - min(since) if since else 0.0
 
     def lane(self, name: str) -> Lane:
         """The lane `name`, for its counters."""
@@ -120,11 +126,12 @@ class Batcher:
         """Take no more; finish what waits within `drain_s` seconds; resolve the rest with ShuttingDown."""
         deadline = time.monotonic() + drain_s
         with self._wake:
-            while self.depth() and self._thread.is_alive() and time.monotonic() < deadline:
+            while self.depth() and not self._died and time.monotonic() < deadline:
                 self._wake.wait(timeout=min(0.05, max(0.0, deadline - time.monotonic())))
             self._closing = True
             self._wake.notify_all()
-        self._thread.join(timeout=max(5.0, drain_s))
+        for thread in self._threads:
+            thread.join(timeout=max(5.0, drain_s))
         self._abandon(ShuttingDown("the model is shutting down"))
 
     def _run(self) -> None:
@@ -137,6 +144,7 @@ class Batcher:
             # Nobody may wait for ever on a dead thread: say so to all, then let the thread end.
             with self._wake:  # whoever submits from now on is told at once
                 self._died = f"{type(error).__name__}: {error}"
+                self._wake.notify_all()  # another worker ends too
             logger.critical("the worker died", exc_info=error)
             told = EncoderFailed("the worker died while it served this request")
             for item in [item for _, items in work or () for item in items]:
@@ -146,9 +154,9 @@ class Batcher:
     def _next(self) -> list[tuple[Lane, list[_Item]]] | None:
         """Wait for work; at most one batch of each lane, or None when closing."""
         with self._wake:
-            while not self._closing and not self.depth():
+            while not self._closing and not self._died and not self.depth():
                 self._wake.wait()
-            if self._closing:
+            if self._closing or self._died:
                 return None
             work = []
             for lane in self._lanes.values():
@@ -177,7 +185,7 @@ class Batcher:
         """Encode; a failing batch is split until the bad item stands alone (1 bad of 64: 63 answers)."""
         if not items:
             return
-        started = self._busy_since = time.monotonic()
+        started = self._busy_since[threading.get_ident()] = time.monotonic()
         failure: Exception | None = None
         try:
             results = lane.encode([item.payload for item in items])
@@ -187,14 +195,15 @@ class Batcher:
             # Keep the words, drop the traceback: its frames hold the batch's tensors.
             failure = error.with_traceback(None)
         finally:
-            self._busy_since = None
+            del self._busy_since[threading.get_ident()]
         if failure is not None:
             self._release_memory()
             self._recover(lane, items, failure)
             return
         self._broken = None
-        lane.batches_total += 1
-        lane.items_total += len(items)
+        with self._wake:
+            lane.batches_total += 1
+            lane.items_total += len(items)
         encode_ms = (time.monotonic() - started) * 1e3
         for item, result in zip(items, results, strict=True):
             queue_ms = (started - item.queued_at) * 1e3
@@ -220,24 +229,3 @@ class Batcher:
                 lane.waiting.clear()
         for item in abandoned:
             resolve(item.future, error=error)
-
-
-def cancel_with(outer: Future[Any], inner: Future[Any]) -> None:
-    """Cancel `inner`, the work, when the caller that waits for `outer` leaves."""
-
-    def left(future: Future[Any]) -> None:
-        if future.cancelled():
-            inner.cancel()
-
-    outer.add_done_callback(left)
-
-
-def resolve(future: Future[Any], *, result: Any = None, error: BaseException | None = None) -> None:
-    """Resolve a future that its caller may have cancelled, or that was resolved before."""
-    try:
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-    except InvalidStateError:
-        pass

@@ -124,6 +124,7 @@ class Classifier:
             ),
             release_memory=partial(release_memory, encoder.device),
             is_fatal=is_lost,
+            workers=encoder.workers,
         )
         self._images = ImageEmbeddings(
             preprocess,

@@ -19,11 +19,15 @@ Rows = NDArray[np.float32]
 
 
 class Runner(Protocol):
-    """Runs both towers: tensors on the host in, unit rows on the host out. One caller at a time."""
+    """Runs both towers: tensors on the host in, unit rows out. At most `workers` callers at once."""
 
     @property
     def name(self) -> str:
         """What an operator calls it: "torch", "openvino"."""
+
+    @property
+    def workers(self) -> int:
+        """Callers at once that keep it busy."""
 
     def images(self, pixels: torch.Tensor) -> Rows:
         """uint8 (B, 3, S, S) -> (B, D)."""
@@ -40,6 +44,7 @@ class Encoder:
         self._end_of_text = end_of_text  # None: the text tower attends to its padding and is run whole
         self.device = torch.device(device)
         self.name = runner.name
+        self.workers = runner.workers
 
     def images(self, pixels: Sequence[torch.Tensor]) -> Rows:
         """Embed pictures: B tensors uint8 (3, S, S) -> unit rows (B, D)."""

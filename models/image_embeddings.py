@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import image
-from models.batching import Batcher, Encoded, cancel_with, resolve
+from models.batching import Batcher, Encoded
 from models.errors import CandidError, DeadlineExceeded, EncoderFailed, ShuttingDown
+from models.futures import cancel_with, resolve
 from models.image import ImageLimits
 from models.lru import VectorCache
 from models.preprocess import Preprocess

@@ -14,8 +14,8 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from models.batching import cancel_with, resolve
 from models.errors import InvalidRequest
+from models.futures import cancel_with, resolve
 from models.prompts import check_prompts, fill
 from models.ranking import LabelMatrix
 from models.text_cache import TextEmbeddings

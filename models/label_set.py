@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import hierarchy
-from models.batching import cancel_with
 from models.errors import InvalidRequest
+from models.futures import cancel_with
 from models.prompts import SLOT, check_prompts, fill, templates_of, with_domain
 from models.ranking import LabelMatrix
 

@@ -14,7 +14,7 @@ import torch
 from models import catalogue, runners, sources
 from models.classifier import Classifier, ModelInfo, ServingOptions
 from models.devices import choose_device, choose_precision
-from models.encoder import Encoder
+from models.encoder import Encoder, Runner
 from models.errors import CandidError, ModelUnavailable
 from models.preprocess import Preprocess, from_open_clip
 from models.tokens import Tokens
@@ -53,16 +53,16 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     model, tokens = _build(source, device, towers_precision, options.cache_dir)
     preprocess = _preprocess(source, model)
     towers = Towers(model, preprocess, dtype=_DTYPES[towers_precision])
-    runner = runners.start(
-        name,
-        towers,
-        source,
-        precision=precision,
-        exports=options.encoder_dir,
-        may_fail=options.encoder == "auto",
-    )
-    if runner is None:  # again from the start: torch may want another precision
-        return load(spec, replace(options, encoder="torch"))
+    runner: Runner | None
+    if name == "openvino" and options.encoder_dir is not None:
+        may_fail = options.encoder == "auto"
+        runner = runners.on_openvino(
+            towers, source, precision=precision, exports=options.encoder_dir, may_fail=may_fail
+        )
+        if runner is None:  # again from the start: torch may want another precision
+            return load(spec, replace(options, encoder="torch"))
+    else:
+        runner = runners.on_torch(towers, max_batch=options.serving.max_batch)
     encoder = Encoder(runner, device=device, end_of_text=towers.end_of_text)
     info = _describe(source, model, towers, encoder, tokens, precision)
     classifier = Classifier(info, encoder, preprocess, tokens, options.serving)

@@ -42,6 +42,7 @@ class OpenVinoRunner:
     """Two compiled graphs, each with one request that is used again."""
 
     name: Final = "openvino"
+    workers: Final = 1
 
     def __init__(self, folder: Path, precision: str) -> None:
         """Compile the export in `folder`. Raises ExportFailed when this CPU has no such precision."""

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.batching import Batcher, Encoded, resolve
+from models.batching import Batcher, Encoded
 from models.errors import DeadlineExceeded, Overloaded, ShuttingDown
+from models.futures import resolve
 from models.lru import VectorCache
 from models.text_store import TextStore, digest
 from models.tokens import Tokens

@@ -1,4 +1,4 @@
-"""The towers on torch, eager: every device and every precision."""
+"""The towers on torch, eager: on a CPU, on Apple's GPU, in every precision."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class TorchRunner:
     """Runs the towers where their weights are."""
 
     name: Final = "torch"
+    workers: Final = 1
 
     def __init__(self, towers: Towers) -> None:
         self._towers = towers
@@ -31,8 +32,6 @@ class TorchRunner:
         return self._host(self._towers.text(self._upload(ids), None if end is None else self._upload(end)))
 
     def _upload(self, batch: torch.Tensor) -> torch.Tensor:
-        if self._device.type == "cuda":
-            return batch.pin_memory().to(self._device, non_blocking=True)
         return batch.to(self._device)
 
     def _host(self, rows: torch.Tensor) -> NDArray[np.float32]:

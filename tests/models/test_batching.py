@@ -278,3 +278,46 @@ def test_lanes_take_turns() -> None:
     [future.result(WAIT_S) for future in futures]
     assert order.index("images") <= 2, "a picture waited behind the texts"
     batcher.close()
+
+
+def test_two_workers_keep_two_batches_under_way_and_never_three() -> None:
+    """For a device that works by itself: the next batch is prepared while this one is waited for."""
+    both, lock = threading.Barrier(2, timeout=WAIT_S), threading.Lock()
+    under_way, most = 0, 0
+
+    def encode(items: Sequence[Any]) -> list[Any]:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        both.wait()  # breaks, and fails the batch, if it is alone
+        with lock:
+            under_way -= 1
+        return [item * 2 for item in items]
+
+    lane = Lane("images", encode, max_batch=1, max_queue=100)
+    batcher = Batcher("test", [lane], release_memory=lambda: None, workers=2)
+    futures = [batcher.submit("images", i) for i in range(20)]
+    assert [future.result(WAIT_S).value for future in futures] == [2 * i for i in range(20)]
+    assert most == 2
+    assert (lane.items_total, lane.batches_total) == (20, 20)
+    batcher.close()
+    assert not batcher.alive() and batcher.busy_s() == 0
+
+
+def test_when_one_of_two_workers_dies_the_other_ends_and_nobody_waits() -> None:
+    def encode(items: Sequence[Any]) -> list[Any]:
+        if 13 in items:
+            raise KeyboardInterrupt
+        return list(items)
+
+    lane = Lane("images", encode, max_batch=1, max_queue=100)
+    batcher = Batcher("test", [lane], release_memory=lambda: None, workers=2)
+    futures = [batcher.submit("images", i) for i in (1, 13, 2, 3, 4, 5)]
+    for future in futures:
+        assert future.exception(WAIT_S) is None or isinstance(future.exception(), EncoderFailed)
+    assert isinstance(futures[1].exception(), EncoderFailed)
+    assert not batcher.alive()
+    for thread in batcher._threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
