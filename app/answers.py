@@ -135,7 +135,8 @@ class Answers:
             fitted=fitted,
         )
         version = read.version if read else None
-        warnings = (*special.warnings, *matrix.warnings, *warnings)
+        idle = answering.idle(label_set, special.changes if read else None)
+        warnings = (*special.warnings, *matrix.warnings, *idle, *warnings)
         return Prepared(label_set, scorer, special.name, version, source, warnings)
 
     async def bank(self, classifier: Classifier) -> NDArray[np.float32]:

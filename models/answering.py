@@ -11,7 +11,7 @@ words alone: what examples add says which label, and is positive for any picture
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +94,19 @@ class Answer:
 def needs_bank(label_set: LabelSet, *, kind: str) -> bool:
     """Whether a model of this kind must know the nouns to answer for the set."""
     return label_set.reject or (label_set.mode == "multi" and kind == "softmax")
+
+
+def idle(label_set: LabelSet, given: Collection[str] | None = None) -> tuple[str, ...]:
+    """Warnings for thresholds that were given in vain: among the fields `given`, or in the set itself."""
+    if given is None:
+        given = [name for name in ("threshold", "reject_threshold") if getattr(label_set, name) is not None]
+        given += ["threshold" for label in label_set.labels if label.threshold is not None]
+    told = []
+    if label_set.mode == "single" and "threshold" in given:
+        told.append("threshold is for mode multi: it has no effect here")
+    if not label_set.reject and "reject_threshold" in given:
+        told.append("reject_threshold is for reject=true: it has no effect here")
+    return tuple(told)
 
 
 def scorer(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models import few_shot, multi, rejection
-from models.answering import Fitted, answer, constants_for, examples_of, logits, needs_bank, scorer
+from models.answering import Fitted, answer, constants_for, examples_of, idle, logits, needs_bank, scorer
 from models.label_set import Label, LabelSet
 from models.ranking import LabelMatrix, rank
 
@@ -101,3 +101,14 @@ def test_a_tree_adds_up(rng) -> None:
     found = answer(scorer(label_set, matrix, logit_scale=SCALE), unit(rng, 16))
     assert found.tree is not None
     assert sum(node.probability for node in found.tree.levels[0]) == pytest.approx(1)
+
+
+def test_a_threshold_that_is_given_in_vain_is_told() -> None:
+    assert idle(labels(threshold=0.3)) == ("threshold is for mode multi: it has no effect here",)
+    assert idle(labels(reject_threshold=0.3)) == (
+        "reject_threshold is for reject=true: it has no effect here",
+    )
+    assert idle(LabelSet((Label("cat", threshold=0.3), Label("dog")))) != ()
+    assert idle(labels(threshold=0.3, mode="multi", reject=True, reject_threshold=0.3)) == ()
+    # What a stored set has for another mode is no mistake of the request's.
+    assert idle(labels(threshold=0.3), given={"template"}) == ()

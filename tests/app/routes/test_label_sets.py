@@ -218,6 +218,17 @@ def test_thresholds_of_a_stored_set_and_its_labels_decide_what_holds(client: Tes
         assert holds == {"cat": False, "dog": True, "boat": boat}
 
 
+def test_a_threshold_without_its_mode_is_told_but_a_stored_one_may_wait(
+    client: TestClient, cat: bytes
+) -> None:
+    told = ["threshold is for mode multi: it has no effect here"]
+    assert classify(client, cat, labels=["cat", "dog"], threshold=0.3)["warnings"] == told
+    put(client, "pets", {**PETS, "threshold": 0.4})
+    assert classify(client, cat, label_set="pets")["warnings"] == []
+    assert classify(client, cat, label_set="pets", threshold=0.3)["warnings"] == told
+    assert classify(client, cat, label_set="pets", threshold=0.3, mode="multi")["warnings"] == []
+
+
 def test_rejection_is_a_score_and_a_decision(client: TestClient, cat: bytes) -> None:
     found = [
         classify(client, cat, labels=["cat", "dog"], reject="true", reject_threshold=t)["results"][0][
