@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BUILDERS = {"app/main.py", "app/classify_cli.py", "app/evaluate_cli.py", "app/calibrate_cli.py"}
+BUILDERS = {
+    "app/main.py",
+    "app/classify_cli.py",
+    "app/evaluate_cli.py",
+    "app/label_sets_cli.py",
+    "app/calibrate_cli.py",
+}
 HEAVY = {"torch", "torchvision", "open_clip", "timm", "transformers", "PIL"}
 
 
