@@ -65,7 +65,7 @@ def run(command: str, folder: Path, server: Server) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
