@@ -1,11 +1,13 @@
 """`candid classify` on a folder of photographs, beside the bare encoder on the same ones, in turn.
 
-Two things are called the bare encoder. "decode_and_encode_s": a script with the same tower, which decodes on
-threads while batches of 32 are encoded. "encode_s": the forward passes alone, on pictures decoded
-before the clock starts. The command also finds the files, ranks and writes a row a picture; its time is
-without loading the model, which all need.
+Two things can be called the bare encoder. "decode_and_encode_s": a script with the same tower, which reads
+and decodes on threads while batches of 32 are encoded, and keeps nothing. "encode_s": the forward passes
+alone, on pictures decoded before the clock starts. The command also finds the files, ranks and writes a row a
+picture; its time is without loading the model, which all need. Parts of the
+pictures are gone through by all ways in turn, within seconds.
 
-python -m bench.many --pictures 2000 --rounds 3
+python -m bench.many --rounds 5                   2,000 photographs made of scikit-image's, 640 × 480
+python -m bench.many --rounds 5 --folder PHOTOS   the first 2,000 of one's own; both are kept in the results
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +32,24 @@ from app.batch import local
 from app.batch.outputs import Output
 from app.batch.run import Job, Tally, run
 from app.batch.sources import Sources
+from app.main import load_options
+from app.settings import Settings
 from bench import bare, machine
-from models.classifier import Classifier, ServingOptions
+from models.classifier import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "many.json"
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "motorcycle", "a street at night", "a plate of food")
+PICTURES = 2000  # of the figure that is kept; fewer are a trial
+PART = 500  # pictures that all ways go through in turn
 BATCH = 32  # pictures
 
 
-def photographs(folder: Path, count: int) -> list[Path]:
+def photographs(folder: Path, count: int) -> None:
     """Real photographs as JPEG files; each is another crop, so that no cache knows it."""
     import skimage.data
     from PIL import Image
 
     known = [skimage.data.cat(), skimage.data.coffee(), skimage.data.astronaut(), skimage.data.rocket()]
-    files = []
     for index in range(count):
         picture = Image.fromarray(known[index % len(known)])
         shift = index // len(known)
@@ -52,19 +58,12 @@ def photographs(folder: Path, count: int) -> list[Path]:
         picture.crop((left, top, picture.width - 40 + left, picture.height - 40 + top)).resize(
             (640, 480)
         ).save(buffer, "JPEG", quality=88)
-        file = folder / f"{index:05}.jpg"
-        # A comment makes each file another one, also where two crops are the same.
-        file.write_bytes(buffer.getvalue() + b"%d" % index)
-        files.append(file)
-    return files
+        # What follows the picture makes each file another one, also where two crops are the same.
+        (folder / f"{index:05}.jpg").write_bytes(buffer.getvalue() + b"%d" % index)
 
 
-def pixels(classifier: Classifier, file: Path) -> Any:
-    return bare.pixels(classifier, file.read_bytes())
-
-
-def decode_and_encode(classifier: Classifier, files: list[Path]) -> float:
-    """Seconds to decode and encode the files in batches: threads decode while the encoder works."""
+def decode_and_encode(classifier: Classifier, files: Sequence[Path]) -> float:
+    """Seconds to read, decode and encode: threads decode while the encoder works."""
     encode = bare.encoder(classifier)
     started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -78,23 +77,17 @@ def decode_and_encode(classifier: Classifier, files: list[Path]) -> float:
             encode([waiting.popleft().result() for _ in range(min(BATCH, len(waiting)))])
 
 
-def encode(classifier: Classifier, files: list[Path]) -> float:
-    """Seconds of the forward passes alone."""
-    seconds = 0.0
-    for at in range(0, len(files), BATCH):
-        batch = [pixels(classifier, file) for file in files[at : at + BATCH]]
-        started = time.perf_counter()
-        bare.encoder(classifier)(batch)
-        seconds += time.perf_counter() - started
-    return seconds
+def pixels(classifier: Classifier, file: Path) -> Any:
+    return bare.pixels(classifier, file.read_bytes())
 
 
-def command(start: Callable[[], Any], folder: Path, output: Path) -> float:
-    """Seconds of the command's own run over the folder, answers written."""
-    tally = Tally()
-    with Output(output, asked="bench", top_k=None, overwrite=True) as kept:
-        run(Job(Sources((str(folder),)), start, lambda name, answer: None, kept), tally)
-    return tally.seconds
+def encode_only(classifier: Classifier, decoded: Sequence[Any]) -> float:
+    """Seconds of the forward passes."""
+    encode = bare.encoder(classifier)
+    started = time.perf_counter()
+    for at in range(0, len(decoded), BATCH):
+        encode(decoded[at : at + BATCH])
+    return time.perf_counter() - started
 
 
 class Kept:
@@ -107,44 +100,73 @@ class Kept:
         """Nothing: the next round goes on."""
 
 
+def command(kept: Kept, sources: Sources, output: Path) -> float:
+    """Seconds of the command's own run over the pictures, answers written."""
+    tally = Tally()
+    with Output(output, asked="bench", top_k=None, overwrite=True) as rows:
+        run(Job(sources, lambda: kept, lambda name, answer: None, rows), tally)
+    return tally.seconds
+
+
+def measured(
+    classifier: Classifier, names: Sequence[str], output: Path, rounds: int
+) -> dict[str, int | float]:
+    """Each part's fastest rounds, added up: what else the machine does only makes a round slower."""
+    kept = Kept(local.Local(classifier, local.plain(LABELS, (), None)))
+    fastest: Counter[str] = Counter()
+    ratios: dict[str, list[float]] = {"decode_and_encode": [], "encode": []}
+    for at in range(0, len(names), PART):
+        part = tuple(names[at : at + PART])
+        files = [Path(name) for name in part]
+        decoded = [pixels(classifier, file) for file in files]
+        ways: list[tuple[str, Callable[[], float]]] = [
+            ("command", partial(command, kept, Sources(part), output)),
+            ("decode_and_encode", partial(decode_and_encode, classifier, files)),
+            ("encode", partial(encode_only, classifier, decoded)),
+        ]
+        seconds = []
+        for turn in range(rounds):  # each way goes first in its turn
+            first = turn % len(ways)
+            seconds.append({name: way() for name, way in ways[first:] + ways[:first]})
+            print({name: round(value, 2) for name, value in seconds[-1].items()}, file=sys.stderr)
+        fastest.update({name: min(one[name] for one in seconds) for name, _ in ways})  # adds
+        for name, every in ratios.items():
+            every += [one["command"] / one[name] for one in seconds]
+    return {
+        "pictures": len(names),
+        **{f"{name}_s": round(value, 3) for name, value in fastest.items()},
+        **{f"ratio_to_{name}": round(fastest["command"] / fastest[name], 3) for name in ratios},
+        **{f"median_ratio_to_{name}": round(statistics.median(every), 3) for name, every in ratios.items()},
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--model", default="embedded")
     asked = parser.parse_args()
     # Without the cache of pictures: every round is the first.
-    options = models.LoadOptions(serving=ServingOptions(image_cache_bytes=0))
-    classifier = models.load(asked.model, options)
-    kept = Kept(local.Local(classifier, local.plain(LABELS, (), None)))
+    classifier = models.load(asked.model, load_options(Settings(image_cache_bytes=0)))
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "photographs"
-        folder.mkdir()
-        files = photographs(folder, asked.pictures)
-        encode(classifier, files[:BATCH])  # all begin warm
-        rounds = []
-        for _ in range(asked.rounds):
-            one = encode(classifier, files), decode_and_encode(classifier, files)
-            rounds.append((command(lambda: kept, folder, Path(place) / "out.csv"), *one))
-            print("command {:.2f} s, encode {:.2f} s, both {:.2f} s".format(*rounds[-1]), file=sys.stderr)
+        if asked.folder is None:
+            photographs(Path(place), asked.pictures)
+        names = [found.name for found in Sources((str(asked.folder or place),))][: asked.pictures]
+        result: dict[str, Any] = measured(classifier, names, Path(place) / "out.csv", asked.rounds)
     classifier.close()
-    many, encoder, both = (statistics.median(column) for column in zip(*rounds, strict=True))
-    result = {
-        "pictures": asked.pictures,
-        "command_s": many,
-        "encode_s": encoder,
-        "decode_and_encode_s": both,
-        "ratio_to_encode": statistics.median(one[0] / one[1] for one in rounds),
-        "ratio_to_decode_and_encode": statistics.median(one[0] / one[2] for one in rounds),
+    kind, arguments = ("made", "") if asked.folder is None else ("folder", " --folder PHOTOS")
+    result |= {
         "model": classifier.info.name,
         "device": classifier.info.device,
+        "encoder": classifier.info.encoder,
         "machine": machine.describe(),
         "versions": machine.versions(),
-        "command": f"python -m bench.many --pictures {asked.pictures} --rounds {asked.rounds}",
+        "command": f"python -m bench.many --rounds {asked.rounds}{arguments}",
     }
-    if asked.pictures >= 2000:  # fewer is a trial
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    if result["pictures"] >= PICTURES and asked.model == "embedded":
+        before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps(before | {kind: result}, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 
 
