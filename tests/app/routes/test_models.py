@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
+
+from tests.server import Server
 
 
 def test_openais_list_with_what_a_person_wants_to_know(client: TestClient, classifier: Any) -> None:
@@ -14,3 +19,19 @@ def test_openais_list_with_what_a_person_wants_to_know(client: TestClient, class
     assert model["created"] > 1_700_000_000
     assert model.keys() >= {"architecture", "embed_dim", "image_size", "context_length", "licence"}
     assert model.keys() >= {"device", "precision", "imagenet_top1", "accuracy_source", "note"}
+
+
+def test_it_says_what_runs_the_towers(server: Server, client: TestClient) -> None:
+    """A service as it is started by default has OpenVINO, because the development tools do."""
+    with urllib.request.urlopen(f"{server.url}/v1/models") as answer:
+        [model] = json.load(answer)["data"]
+    assert (model["device"], model["encoder"]) == ("cpu", "openvino")
+    assert "ready on cpu (fp32, openvino)" in server.log.read_text()
+    [model] = client.get("/v1/models").json()["data"]
+    assert model["encoder"] == "torch", "this one was loaded without a place for exports"
+
+
+def test_an_encoder_that_cannot_be_had_is_an_error_at_start(tmp_path: Path) -> None:
+    started = Server(tmp_path, encoder="openvino", precision="fp16", device="cpu")
+    assert started.process.wait(timeout=60) == 1
+    assert "encoder 'openvino' was asked for, but the precision is 'fp16'" in started.log.read_text()
