@@ -94,9 +94,11 @@ def photographs() -> dict[str, bytes]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`candid serve` with the embedded model, in a process of its own, for all tests that only ask."""
     started = Server(tmp_path_factory.mktemp("server"))
-    started.wait_until_ready()
-    yield started
-    started.stop()
+    try:
+        started.wait_until_ready()
+        yield started
+    finally:
+        started.stop()
 
 
 @pytest.fixture(scope="session")
