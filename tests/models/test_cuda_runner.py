@@ -1,4 +1,4 @@
-"""What of the GPU's path can be seen without one: which recorded pass a batch takes, and what comes out of it.
+"""What of the GPU's path can be seen without one: which recorded pass a batch takes, and what it answers.
 
 There was no GPU when it was written: streams, pinned memory and the recording itself are untested here.
 """
