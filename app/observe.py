@@ -172,7 +172,7 @@ def configure_logging(level: str) -> None:
     handler.addFilter(lambda record: record.name != "root" or record.levelno >= quiet)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
-    for chatty in ("httpx", "httpcore", "urllib3", "PIL"):
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "PIL"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
     # It warns of every odd byte that a caller sends; the caller is told, the log need not be.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)

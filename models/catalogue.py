@@ -25,7 +25,7 @@ class Row:
     name: str  # the spec that loads it: "architecture/tag", or "embedded"
     licence: str
     imagenet_top1: float | None = None  # zero-shot top-1 on ImageNet-1k, percent
-    parameters_m: float | None = None  # millions, both towers
+    parameters_m: float | None = None  # millions, both towers, as open_clip builds them
     gflops_image: float | None = None  # per image, multiply-adds × 2
     gflops_text: float | None = None  # per text of full context
     temperature: float | None = None  # that makes its probabilities honest (models/calibration.py), if known
@@ -45,6 +45,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row(
         EMBEDDED,
         _APACHE,
+        parameters_m=21,
         temperature=fitted.TEMPERATURE,
         accuracy_source="models/embedded/README.md",
         note="Small, ships with Candid, needs no network. To try things out; load a larger one for work.",
@@ -56,15 +57,15 @@ CATALOGUE: tuple[Row, ...] = (
     Row("ViT-B-32-SigLIP2-256/webli", _APACHE, 74.0, 377, note="Many languages, large text tower."),
     Row("ViT-B-16/openai", _MIT, 68.3, 150, 35.1, 6.0),
     Row("ViT-B-16/datacomp_xl_s13b_b90k", _MIT, 73.5, 150, 35.1, 6.0),
-    Row("ViT-B-16-SigLIP2/webli", _APACHE, 78.2, None, 35, 11),
-    Row("PE-Core-S-16-384/meta", _APACHE, 72.7),
-    Row("PE-Core-B-16/meta", _APACHE, 78.4),
+    Row("ViT-B-16-SigLIP2/webli", _APACHE, 78.2, 375, 35, 11),
+    Row("PE-Core-S-16-384/meta", _APACHE, 72.7, 87),
+    Row("PE-Core-B-16/meta", _APACHE, 78.4, 448),
     Row("ViT-L-14/openai", _MIT, 75.5, 428, 162, 13),
     Row("ViT-L-14/datacomp_xl_s13b_b90k", _MIT, 79.2, 428, 162, 13),
-    Row("ViT-L-16-SigLIP2-256/webli", _APACHE, 82.5, None, 163, 39, note="Recommended on a GPU."),
-    Row("PE-Core-L-14-336/meta", _APACHE, 83.5),
-    Row("ViT-SO400M-16-SigLIP2-384/webli", _APACHE, 84.1),
-    Row("MobileCLIP2-S0/dfndr2b", _APPLE, 71.5, 54),
+    Row("ViT-L-16-SigLIP2-256/webli", _APACHE, 82.5, 881, 163, 39, note="Recommended on a GPU."),
+    Row("PE-Core-L-14-336/meta", _APACHE, 83.5, 671),
+    Row("ViT-SO400M-16-SigLIP2-384/webli", _APACHE, 84.1, 1136),
+    Row("MobileCLIP2-S0/dfndr2b", _APPLE, 71.5, 75),
     Row("MobileCLIP2-S2/dfndr2b", _APPLE, 77.2, 99),
     Row("MobileCLIP2-B/dfndr2b", _APPLE, 79.4, 150),
     Row("ViT-B-16/dfn2b", _APPLE, 76.2, 150, 35, None),
