@@ -5,8 +5,8 @@
 In turn for each photograph: open_clip's own transform (`Image.open`, then the transform that comes with the
 model), Candid with every pixel decoded (CANDID_EXACT_DECODE), and Candid as it is, which lets libjpeg decode
 at 1/2, 1/4 or 1/8. Seconds are the thread's own on the processor, so that other programs beside it take
-little from a way. Cosines are between the vectors of both of Candid's; the embedded model is the one here with
-trained weights.
+little from a way. Cosines are between the vectors of both of Candid's; the embedded model is the one here
+with trained weights.
 """
 
 from __future__ import annotations
