@@ -21,23 +21,28 @@ Found = dict[str, Any]
 
 
 def write() -> None:
-    """What was not measured is left out and named."""
-    found = {}
-    for name in SECTIONS:
-        file = FOLDER / "results" / f"{name}.json"
-        if file.is_file():
-            found[name] = json.loads(file.read_text("utf-8"))
+    """The table, everything in one JSON file, and the plots."""
+    found = read()
+    (FOLDER / "results.md").write_text(text_of(found), "utf-8")
+    (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    plots.draw(found, FOLDER / "results")
+
+
+def read() -> dict[str, Found]:
+    """Each benchmark's own file, where it has been run."""
+    files = {name: FOLDER / "results" / f"{name}.json" for name in SECTIONS}
+    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
+
+
+def text_of(found: dict[str, Found]) -> str:
+    """What was not measured is named."""
     parts = [HEAD]
     for name, section in SECTIONS.items():
         if name in found:
-            parts.append(f"{section(found[name])}\n{measured_on(found[name])}\n")
+            parts.append(f"{section(found[name]).rstrip()}\n\n{measured_on(found[name])}".rstrip() + "\n")
         else:
-            parts.append(
-                f"## {name.capitalize()}\n\nNot measured here: `make bench BENCH='--only {name}'`.\n"
-            )
-    (FOLDER / "results.md").write_text("\n".join(parts), "utf-8")
-    (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    plots.draw(found, FOLDER / "results")
+            parts.append(f"## {name.capitalize()}\n\nNot measured: `make bench BENCH='--only {name}'`.\n")
+    return "\n".join(parts)
 
 
 def measured_on(found: Found) -> str:
@@ -132,6 +137,8 @@ ViT-B/32; the bare encoder is the same one in its own process, tensors in and ve
 | one client alone, p50, ms | {found["alone_p50_ms"]:.1f} | |
 | of that: decoding and the bare encoder, ms | {found["decode_ms"] + found["bare_1_ms"]:.1f} | |
 | errors | {found["errors"]:.0f} | 0 |
+
+![Images a second, the bare encoder and the service](results/batching.png)
 """
 
 
@@ -219,195 +226,6 @@ def many(found: Found) -> str:
 `candid classify` on the files of a folder, embedded model, beside a script that only decodes and encodes.
 
 {table(head, rows)}"""
-
-
-SECTIONS:
-        file = FOLDER / "results" / f"{name}.json"
-        if file.is_file():
-            found[name] = json.loads(file.read_text("utf-8"))
-    parts = [HEAD]
-    for name, section in SECTIONS.items():
-        if name in found:
-            parts.append(f"{section(found[name])}\n{measured_on(found[name])}\n")
-        else:
-            parts.append(
-                f"## {name.capitalize()}\n\nNot measured here: `make bench BENCH='--only {name}'`.\n"
-            )
-    (FOLDER / "results.md").write_text("\n".join(parts), "utf-8")
-    (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    plots.draw(found, FOLDER / "results")
-
-
-def measured_on(found: Found) -> str:
-    """The command, the machine and the versions, below each table."""
-    if "machine" not in found:
-        return ""
-    machine = found["machine"]
-    used = [f"{name} {version}" for name, version in found["versions"].items() if version != "not installed"]
-    return (
-        f"`{found['command']}` on {machine['cores']} cores of {machine['processor']}, "
-        f"{machine['memory_gib']} GiB, {machine['system']}; Python {machine['python']}, {', '.join(used)}.\n"
-    )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; all but the first column are numbers."""
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def peers(found: Found) -> str:
-    tasks, services, ratios = found["tasks"], found["services"], found["ratios"]
-    per_second = [
-        [name, *(f"{given[key]['per_s']:.3g}" for key in tasks)] for name, given in services.items()
-    ]
-    best = ["**Candid, times the best peer**", *(f"**{ratios[key]['ratio']:.3g}**" for key in tasks)]
-    wanted = ["wanted", *(f"{ratios[key]['goal']:g}" for key in tasks)]
-    waits = [key for key in tasks if any("p50_ms" in given[key] for given in services.values())]
-    latencies = [
-        [
-            name,
-            *(f"{given[key]['p50_ms']:.0f} / {given[key]['p99_ms']:.0f}" for key in waits),
-            *(f"{given['labels'][each]:.0f}" for each in ("first_ms", "again_ms")),
-            f"{given['peak_memory_mib']:,}",
-            str(sum(int(given[key].get("errors", 0)) for key in tasks)),
-        ]
-        for name, given in services.items()
-    ]
-    versions = [f"- {name}: {', '.join(g['versions'])}" for name, g in services.items() if g["versions"]]
-    missing = [f"- {name} took no part: {why}" for name, why in found["not_measured"].items()]
-    cut = [
-        f"{name} {given['pictures']['pictures']:.0f}"
-        for name, given in services.items()
-        if given["pictures"]["pictures"] < 500
-    ]
-    limit = f" Within the time limit, of the 500: {', '.join(cut)}." if cut else ""
-    apart = ", ".join(f"{name} {value:g}" for name, value in found["differences"].items())
-    return f"""## Peers
-
-One ViT-B/32 with random weights, the very same in each program's format, in float32 on the CPU, every service
-with the same torch; one is measured while the others are stopped, in turn. Photographs (451 × 300, or
-4000 × 3000) are scikit-image's, cropped and lit so that they differ; Candid's cache of pictures is off, its
-cache of texts begins empty. infinity_emb is asked twice for one ranking: for the labels' vectors and for the
-picture's.
-
-Answers a second (photographs a second in the last column):
-
-{table(["", *tasks.values()], [*per_second, best, wanted])}
-Milliseconds, p50 / p99 of the bursts; 1,000 labels the first and the second time; peak of resident MiB:
-
-{
-        table(
-            ["", *(tasks[key] for key in waits), "labels, first", "labels, again", "memory", "errors"],
-            latencies,
-        )
-    }
-Largest difference of a probability from Candid's: {apart}.{limit}
-
-{chr(10).join([*versions, *missing])}
-
-![Answers a second](results/peers.png)
-"""
-
-
-def batching(found: Found) -> str:
-    sizes = [key.split("_")[1] for key in found if key.startswith("bare_") and key.endswith("_per_s")]
-    rates = table(
-        ["batch", *sizes], [["images/s, bare", *(f"{found[f'bare_{size}_per_s']:.1f}" for size in sizes)]]
-    )
-    return f"""## Batching
-
-ViT-B/32; the bare encoder is the same one in its own process, tensors in and vectors out.
-
-{rates}
-| | measured | wanted |
-| --- | --: | --: |
-| {found["clients"]} clients with a picture each, images/s | {found["many_per_s"]:.1f} | |
-| of the bare encoder at its best batch ({found["best_batch"]:.0f}) | {found["many_to_bare"]:.2f} | ≥ 0.9 |
-| mean batch | {found["mean_batch"]:.1f} | |
-| p50 / p99, ms | {found["many_p50_ms"]:.0f} / {found["many_p99_ms"]:.0f} | |
-| p50 in times of such a batch | {found["p50_in_batch_times"]:.2f} | ≤ 2 |
-| one client alone, p50, ms | {found["alone_p50_ms"]:.1f} | |
-| of that: decoding and the bare encoder, ms | {found["decode_ms"] + found["bare_1_ms"]:.1f} | |
-| errors | {found["errors"]:.0f} | 0 |
-"""
-
-
-def encoders(found: Found) -> str:
-    from bench.encoders import table as rows
-
-    left = [f"- {engine} is left out: {why}" for engine, why in found["left_out"].items()]
-    return f"""## Encoders on a CPU
-
-A second, and times as fast as torch (eager); the lowest cosine to torch's answers.
-
-{rows(found["rows"])}
-{chr(10).join(left)}
-![Times as fast as torch](results/encoders.png)
-"""
-
-
-def text(found: Found) -> str:
-    encode, served, many = found["encode"], found["served"], found["served"]["80_templates"]
-    rows = [
-        [way, f"{encode['texts_per_s'][way]:.1f}", f"{times:.2f}", f"{encode['largest_difference'][way]:.0e}"]
-        for way, times in encode["times_as_fast"].items()
-    ]
-    ranked = ", ".join(f"{each['ms']:.1f} ms with {name}'s" for name, each in found["rank"].items())
-    alone, beside = many["small_request_alone_ms"], many["small_request_beside_ms"]
-    return f"""## Text
-
-Labels of one to five words through ViT-B/32's text tower; Candid's runner is {encode["served_by"]}.
-
-{table(["", "texts/s", "times open_clip", "largest difference"], rows)}
-Ranking one picture against 100,000 labels that are kept: {ranked} dimensions.
-
-1,000 labels and a picture, embedded model, over HTTP: {served["first_s"]:.2f} s the first time,
-{served["again_s"]:.3f} s again, {served["after_a_restart_s"]:.3f} s in a new process that finds them on disk.
-A small request takes {alone["p50"]:.0f} ms (p99 {alone["p99"]:.0f}) alone, and {beside["p50"]:.0f} ms
-(p99 {beside["p99"]:.0f}) beside one of 1,000 labels in 80 templates.
-"""
-
-
-def pictures(found: Found) -> str:
-    rows = []
-    for name, given in found["models"].items():
-        for way in given["decode_ms"]:
-            rows.append(
-                [f"{name}: {way}", f"{given['decode_ms'][way]:.1f}", f"{given['end_to_end_ms'][way]:.1f}"]
-            )
-    gains = "; ".join(
-        f"{name}: {given['times_as_fast_decoding']:.1f} times to the pixels, "
-        f"{given['times_as_fast_end_to_end']:.1f} times end to end, "
-        f"cosine to the exact path at least {given['cosine_to_exact']['min']:.4f}"
-        for name, given in found["models"].items()
-    )
-    return f"""## 12-megapixel photographs
-
-Milliseconds a photograph: open_clip's transform, Candid decoding every pixel (`CANDID_EXACT_DECODE=true`),
-and Candid as it is. The forward pass is the same one in all.
-
-{table(["", "to pixels", "to the vector"], rows)}
-{gains}.
-"""
-
-
-def startup(found: Found) -> str:
-    return f"""## Start-up
-
-`candid serve` with the embedded model is ready after {found["ready_s"]:.2f} s; `python -c "import open_clip"`
-takes {found["import_open_clip_s"]:.2f} s: {found["ratio"]:.2f} times (wanted: at most 1.2).
-"""
-
-
-def many(found: Found) -> str:
-    rate = found["pictures"] / found["command_s"]
-    return f"""## A folder of photographs
-
-`candid classify` on {found["pictures"]:,} files (model {found["model"]}): {found["command_s"]:.1f} s,
-{rate:.0f} a second. That is {found["ratio_to_decode_and_encode"]:.2f} times a script that only decodes and
-encodes, and {found["ratio_to_encode"]:.2f} times the forward passes alone.
-"""
 
 
 SECTIONS: dict[str, Callable[[Found], str]] = {

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench import machine, photographs
 from bench.peers import services, work
 from bench.peers.environments import Unavailable
 from bench.peers.services import Service
-from bench.peers.work import Figures, Work
+from bench.peers.work import Figures, Pictures, Work
 
 RESULTS = Path(__file__).parents[1] / "results" / "peers.json"
 CANDID = "Candid"
@@ -43,17 +43,19 @@ def main() -> None:
         running: list[Service] = []
         missing: dict[str, str] = {}
         try:
-            for make in makers:
-                start(make, running, missing)
+            with machine.quiet(asked.quiet):
+                for make in makers:
+                    start(make, running, missing)
+                apart, given = differences(running), work.pictures()
             result = {
                 "machine": machine.describe(),
                 "versions": machine.versions(),
                 "command": f"python -m bench.peers.run --seconds {asked.seconds:g} --rounds {asked.rounds} "
                 f"--limit {asked.limit:g}",
-                "differences": differences(running),
+                "differences": apart,
             }
             tasks = work.tasks(asked.seconds, asked.limit)
-            measured = measure(running, tasks, asked.rounds, asked.quiet)
+            measured = measure(running, tasks, given, asked.rounds, asked.quiet)
             result |= summary(running, tasks, measured, missing)
         finally:
             for service in running:
@@ -80,7 +82,7 @@ def start(make: Callable[[], Service], running: list[Service], missing: dict[str
 
 def differences(running: list[Service]) -> dict[str, float]:
     """Largest difference of a probability from Candid's, for one photograph: all must do the same work."""
-    picture = work.photographs.small(1)[0]
+    picture = photographs.small(1)[0]
     answers = {service.name: service.probabilities(picture, work.LABELS) for service in running}
     return {
         name: round(max(abs(answer[label] - answers[CANDID][label]) for label in work.LABELS), 5)
@@ -90,27 +92,28 @@ def differences(running: list[Service]) -> dict[str, float]:
 
 
 def measure(
-    running: list[Service], tasks: list[Work], rounds: int, command: str | None
+    running: list[Service], tasks: list[Work], given: Pictures, rounds: int, command: str | None
 ) -> dict[str, dict[str, list[Figures]]]:
     """Each task's figures by service, one for every round."""
-    given = work.pictures()
     found: dict[str, dict[str, list[Figures]]] = {
         task.key: {service.name: [] for service in running} for task in tasks
     }
     for service in running:
         service.pause()
     for round_ in range(rounds):
+        order = running[round_ % len(running) :] + running[: round_ % len(running)]
         for task in tasks:
             if task.once and round_:
                 continue
-            order = running[round_ % len(running) :] + running[: round_ % len(running)]
-            for service in order:
+            # What takes minutes is done a service at a time, so that other work gets its turn between.
+            for group in [[service] for service in order] if task.once else [order]:
                 with machine.quiet(command):
-                    service.resume()
-                    figures = task.measure(service, given)
-                    service.pause()
-                found[task.key][service.name].append(figures)
-                print(round_ + 1, task.title, service.name, shown(figures), flush=True)
+                    for service in group:
+                        service.resume()
+                        found[task.key][service.name].append(task.measure(service, given))
+                        service.pause()
+                        figures = shown(found[task.key][service.name][-1])
+                        print(round_ + 1, task.title, service.name, figures, flush=True)
     return found
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,9 @@ class Service:
 
     def start(self) -> None:
         """Returns when it takes requests; raises Unavailable with what it last said."""
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                raise RuntimeError(f"port {self.port} is taken: another {self.name} would be measured")
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", **self.environment}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(self.command, env=environment, stdout=log, stderr=log, cwd=ROOT)
@@ -60,8 +64,9 @@ class Service:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.ready}", timeout=5).close()
                 return
             time.sleep(0.3)
+        said = self.last_words()
         self.stop()
-        raise Unavailable(f"it did not start: {self.last_words()} ({', '.join(self.versions)})")
+        raise Unavailable(f"it did not start: {said} ({', '.join(self.versions)})")
 
     def last_words(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
@@ -87,6 +92,7 @@ class Service:
             self.resume()
             self.process.terminate()
             self.process.wait()
+        self.log.unlink(missing_ok=True)
 
     def _signal(self, number: int) -> None:
         if self.process is not None:
@@ -105,7 +111,7 @@ def candid(texts: Path, port: int = 8301) -> Service:
     are kept in a new folder."""
 
     def turn(pictures: Sequence[bytes], labels: Sequence[str]) -> Turn:
-        fields = [("template", TEMPLATE), *(("labels", label) for label in labels)]
+        fields = [("template", TEMPLATE), ("labels", json.dumps(list(labels)))]
         return [form("/v1/classify", [("images", data) for data in pictures], fields)]
 
     def answer(bodies: list[bytes], labels: Sequence[str]) -> dict[str, float]:
