@@ -31,7 +31,7 @@ IMAGE_RATE, TEXT_RATE, DECAY = 2e-3, 1e-4, 0.05  # learning rates and weight dec
 TEXT_EVERY = 3  # steps; the text tower runs, and learns, in one of so many: it costs as much as the images do
 REPLAY = 64  # strings of the first phase's lesson, each time that the text tower learns
 FIRST_SCALE = 20.0  # logit scale at the beginning
-WEIGHTS = {"contrastive": 1.0, "soft": 1.0, "labels": 0.7, "features": 8.0, "replay": 2.0}
+WEIGHTS = {"contrastive": 1.0, "soft": 1.0, "labels": 0.7, "kinds": 0.7, "features": 8.0, "replay": 2.0}
 
 
 @dataclass(slots=True)
@@ -94,6 +94,7 @@ class Banks:
 
     classes: torch.Tensor  # (1000, D)
     labels: torch.Tensor  # (C, D)
+    kinds: torch.Tensor  # (K, D)
 
 
 def begin(model: Any, corpus: Corpus, names: Names, lesson: Lesson, *, batch: int, seed: int) -> Run:
@@ -142,6 +143,9 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
     found = {
         "soft": losses.soft_labels(images, banks.classes, soft_ids, soft_p, scale),
         "labels": losses.soft_labels(images, banks.labels, bank_ids, bank_p, scale),
+        "kinds": losses.soft_rows(
+            images, banks.kinds, *run.rows(kinds_seen(corpus, names, chosen)), scale=scale
+        ),
         "features": losses.features(run.head(pooled), *run.rows(wanted)),
     }
     if run.step % TEXT_EVERY == 0:
@@ -172,9 +176,15 @@ def refresh(run: Run) -> Banks:
         synonyms[0] if run.rng.random() < 0.6 else synonyms[int(run.rng.integers(len(synonyms)))]
         for synonyms in run.corpus.classes
     ]
-    return Banks(
-        tower.encode_texts(run.model.text, names), tower.encode_texts(run.model.text, run.names.bank)
-    )
+    text = run.model.text
+    return Banks(*(tower.encode_texts(text, each) for each in (names, run.names.bank, run.names.class_kinds)))
+
+
+def kinds_seen(corpus: Corpus, names: Names, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What the image teacher saw in each picture, in more general words: (B, K), rows sum to 1 or less."""
+    of_each = names.kinds_of[corpus.soft_ids[chosen]]  # (B, SOFT, K)
+    seen: NDArray[np.float32] = np.einsum("bs,bsk->bk", corpus.soft_p[chosen], of_each)
+    return seen
 
 
 def _parameters(run: Run) -> list[nn.Parameter]:

@@ -34,6 +34,14 @@ def soft_labels(
     return -(p * logp.gather(1, ids)).sum() / p.sum().clamp(min=1)
 
 
+def soft_rows(
+    images: torch.Tensor, bank: torch.Tensor, wanted: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    """`soft_labels` with the targets as whole rows: images (B, D), bank (C, D), wanted (B, C)."""
+    logp = (scale * images @ bank.T).log_softmax(dim=1)  # (B, C)
+    return -(wanted * logp).sum() / wanted.sum().clamp(min=1)
+
+
 def features(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """One less the cosine: rows (B, F) against the image teacher's rows, those of all noughts left out."""
     known = wanted.abs().sum(dim=1) > 0

@@ -91,6 +91,8 @@ class Names:
     bank: list[str]  # C
     bank_ids: NDArray[np.int64]  # (N, COLUMNS)
     bank_p: NDArray[np.float32]  # (N, COLUMNS), rows sum to 1, or to 0 for captioned pictures
+    class_kinds: list[str]  # K: what the image teacher's classes are kinds of
+    kinds_of: NDArray[np.float32]  # (1000, K): each class' share of them, rows sum to 1, or to 0 without any
 
 
 def gather(corpus: Corpus, words: Path) -> Names:
@@ -105,7 +107,7 @@ def gather(corpus: Corpus, words: Path) -> Names:
     classes = [found.of_class(synonyms) for synonyms in corpus.classes]
     sure = corpus.soft_p[:, 0] > SURE
     seen = [classes[c] if s else () for c, s in zip(corpus.soft_ids[:, 0].tolist(), sure, strict=True)]
-    return Names(own, kinds, seen, *_bank(own, kinds, labelled))
+    return Names(own, kinds, seen, *_bank(own, kinds, labelled), *_kinds(classes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,16 @@ def above(synset: wordnet.Synset, every: dict[str, wordnet.Synset]) -> tuple[str
         if name not in _EMPTY and (synset.kind in wordnet.CONCRETE or name in _SAID):
             found.append(name)
     return tuple(dict.fromkeys(found))
+
+
+def _kinds(classes: list[tuple[str, ...]]) -> tuple[list[str], NDArray[np.float32]]:
+    """The hypernyms of all classes, and which class has which."""
+    columns = {name: column for column, name in enumerate(sorted({n for c in classes for n in c[1:]}))}
+    shares = np.zeros((len(classes), len(columns)), np.float32)
+    for row, (_, *above_it) in enumerate(classes):
+        for name in above_it:
+            shares[row, columns[name]] = 1 / len(above_it)
+    return list(columns), shares
 
 
 def _bank(

@@ -42,7 +42,7 @@ def warm_cosine(share: float, step: int, *, warm: int) -> float:
 
 
 _STEP = 32  # px; between multiples of its stride a convolutional tower sees worse than at the smaller of them
-_SMALL = 0.6  # share of the run at the smallest side
+_SMALL = 0.75  # share of the run at the smallest side
 
 
 def resolution(share: float, *, final: int) -> int:
