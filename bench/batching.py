@@ -98,6 +98,7 @@ def one_round(service: Service, classifier: Classifier, files: list[bytes], seco
         "mean_batch": mean_batch,
         # Of the size that the service made of what waited, at the speed of the bare encoder.
         "p50_in_batch_times": many.median / between(taken, mean_batch),
+        "p50_in_best_batch_times": many.median / taken[best],
         "decode_ms": decode * 1e3,
         "bare_1_ms": taken[1] * 1e3,
         "alone_p50_ms": alone.median * 1e3,

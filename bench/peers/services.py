@@ -180,5 +180,5 @@ def infinity() -> Service:
     command += ["--host", "127.0.0.1", "--no-model-warmup"]
     known = environments.versions("infinity")
     service = Service("infinity_emb", command, 8304, {"DO_NOT_TRACK": "1"}, "/health", turn, answer, known)
-    service.pictures_a_request, service.clients = 50, 2
+    service.pictures_a_request, service.clients = 25, 4  # it takes up to 32 a request
     return service
