@@ -140,12 +140,11 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
     wanted[known] = corpus.features[chosen[known]]
     soft_ids, soft_p = run.rows(corpus.soft_ids[chosen], corpus.soft_p[chosen])  # (B, SOFT) each
     bank_ids, bank_p = run.rows(names.bank_ids[chosen], names.bank_p[chosen])  # (B, COLUMNS) each
+    (kinds,) = run.rows(kinds_seen(corpus, names, chosen))  # (B, K)
     found = {
         "soft": losses.soft_labels(images, banks.classes, soft_ids, soft_p, scale),
         "labels": losses.soft_labels(images, banks.labels, bank_ids, bank_p, scale),
-        "kinds": losses.soft_rows(
-            images, banks.kinds, *run.rows(kinds_seen(corpus, names, chosen)), scale=scale
-        ),
+        "kinds": losses.soft_rows(images, banks.kinds, kinds, scale),
         "features": losses.features(run.head(pooled), *run.rows(wanted)),
     }
     if run.step % TEXT_EVERY == 0:
