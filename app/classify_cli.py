@@ -223,7 +223,7 @@ def _local(
         from app.main import load_options
 
         way = local.special(special, top_k, settings) if special else local.plain(labels, templates, top_k)
-        classifier = models.load(settings.specs[0], load_options(settings))
+        classifier = models.load(settings.specs[0], local.for_many(load_options(settings)))
         try:
             return local.Local(classifier, way)
         except BaseException:

@@ -147,8 +147,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--model", default="embedded")
     asked = parser.parse_args()
-    # Without the cache of pictures: every round is the first.
-    classifier = models.load(asked.model, load_options(Settings(image_cache_bytes=0)))
+    classifier = models.load(asked.model, local.for_many(load_options(Settings())))
     with tempfile.TemporaryDirectory() as place:
         if asked.folder is None:
             photographs(Path(place), asked.pictures)

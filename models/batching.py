@@ -1,8 +1,8 @@
 """One queue of pictures, one of texts, and the worker that feeds a model: a thread, or two for a GPU.
 
-What waits is batched; nothing waits for a batch to fill. Pictures and texts take turns, so that a thousand
-prompts never hold up a photograph. Every future resolves: with its result, or with the reason why not.
-Knows nothing of tensors: an item is whatever the two encode functions take.
+What waits is batched; nothing waits for a batch to fill, but in a lane that `fills`. Pictures and texts take
+turns, so that a thousand prompts never hold up a photograph. Every future resolves: with its result, or with
+the reason why not. Knows nothing of tensors: an item is whatever the two encode functions take.
 """
 
 from __future__ import annotations
@@ -45,14 +45,24 @@ class _Item:
 class Lane:
     """One kind of work: how to encode a batch of it, how many at once, how many may wait."""
 
-    def __init__(self, name: str, encode: Encode, *, max_batch: int, max_queue: int) -> None:
+    def __init__(
+        self, name: str, encode: Encode, *, max_batch: int, max_queue: int, fills: bool = False
+    ) -> None:
+        """`fills`: a batch waits until it is full, as long as more items are `expected`."""
         self.name = name
+        self.fills = fills
+        self.expected = 0  # items that are on their way, or turn out not to come
         self.encode = encode
         self.max_batch = max_batch
         self.max_queue = max_queue
         self.waiting: deque[_Item] = deque()
         self.items_total = 0
         self.batches_total = 0
+
+    def due(self) -> bool:
+        """Whether a batch of what waits is to be encoded now."""
+        wanted = min(self.max_batch, self.max_queue) if self.fills and self.expected else 1
+        return len(self.waiting) >= wanted
 
 
 class Batcher:
@@ -94,8 +104,17 @@ class Batcher:
             if len(lane.waiting) >= lane.max_queue:
                 raise Overloaded(f"{lane.max_queue} {lane.name} are waiting for the encoder already")
             lane.waiting.append(item)
-            self._wake.notify()
+            if lane.due():
+                self._wake.notify()
         return item.future
+
+    def expect(self, lane_name: str, items: int) -> None:
+        """Say that items are on their way; taken back (negative) once they are submitted, or will not be."""
+        lane = self._lanes[lane_name]
+        with self._wake:
+            lane.expected += items
+            if lane.fills and lane.due():
+                self._wake.notify()
 
     def alive(self) -> bool:
         """True while the worker thread runs and is not closing."""
@@ -154,7 +173,7 @@ class Batcher:
     def _next(self) -> list[tuple[Lane, list[_Item]]] | None:
         """Wait for work; at most one batch of each lane, or None when closing."""
         with self._wake:
-            while not self._closing and not self._died and not self.depth():
+            while not (self._closing or self._died or any(lane.due() for lane in self._lanes.values())):
                 self._wake.wait()
             if self._closing or self._died:
                 return None

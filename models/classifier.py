@@ -77,6 +77,7 @@ class ServingOptions:
     decode_threads: int = 0  # 0: one a core
     max_batch: int = 32  # pictures
     max_queue: int = 1024  # pictures that wait for the encoder
+    fill_batches: bool = False  # what is being decoded is waited for: faster for many, slower for one
     text_cache_bytes: int = 256 * MIB
     text_store_dir: Path | None = None  # where text embeddings outlive the process; None: nowhere
     image_cache_bytes: int = 64 * MIB
@@ -118,7 +119,13 @@ class Classifier:
         self._batcher = Batcher(
             info.name,
             (
-                Lane("images", encoder.images, max_batch=options.max_batch, max_queue=options.max_queue),
+                Lane(
+                    "images",
+                    encoder.images,
+                    max_batch=options.max_batch,
+                    max_queue=options.max_queue,
+                    fills=options.fill_batches,
+                ),
                 # A texts item is a whole chunk already; every request queues one at a time.
                 Lane("texts", encode_chunks(encoder.texts), max_batch=1, max_queue=options.max_queue),
             ),

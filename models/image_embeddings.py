@@ -31,7 +31,6 @@ class EmbeddedImage:
     vector: NDArray[np.float32]  # (D,), unit norm
     width: int  # px, of the upright picture as sent
     height: int
-    sha256: str
     decode_ms: float
     queue_ms: float
     encode_ms: float
@@ -55,19 +54,28 @@ class ImageEmbeddings:
         self._executor = executor
         self._limits = limits
         self._at_least = None if exact_decode else preprocess.at_least
+        self._caches = max_bytes > 0
         self.cache = VectorCache(max_bytes)
         self.closes_at: float | None = None  # time.monotonic() after which nothing more is decoded
 
     def embed(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
         """Embed one encoded picture. Raises ShuttingDown at once when the pool takes no more."""
         done: Future[EmbeddedImage] = Future()
+        self._batcher.expect("images", 1)
         try:
             self._executor.submit(self._decode, data, deadline, done)
         except RuntimeError as error:
+            self._batcher.expect("images", -1)
             raise ShuttingDown("the model is shutting down") from error
         return done
 
     def _decode(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
+        try:
+            self._submit(data, deadline, done)
+        finally:
+            self._batcher.expect("images", -1)
+
+    def _submit(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
         """In the pool: bytes to the model's pixels, then on to the worker."""
         if done.cancelled():
             return
@@ -77,7 +85,7 @@ class ImageEmbeddings:
             started = time.monotonic()
             if self.closes_at is not None and started >= self.closes_at:
                 raise ShuttingDown("the model is shutting down")
-            digest = hashlib.sha256(data).hexdigest()
+            digest = hashlib.sha256(data).hexdigest() if self._caches else ""
             if self._from_cache(digest, started, done):
                 return
             picture = image.decode(data, self._limits, at_least=self._at_least)
@@ -95,11 +103,13 @@ class ImageEmbeddings:
         job.add_done_callback(partial(self._encoded, digest, size, decode_ms, done))
 
     def _from_cache(self, digest: str, started: float, done: Future[EmbeddedImage]) -> bool:
+        if not self._caches:
+            return False
         row = self.cache.get(digest)  # (D + 2,): the vector, then width and height
         if row is None:
             return False
         decode_ms = (time.monotonic() - started) * 1e3
-        known = EmbeddedImage(row[:-2], int(row[-2]), int(row[-1]), digest, decode_ms, 0.0, 0.0)
+        known = EmbeddedImage(row[:-2], int(row[-2]), int(row[-1]), decode_ms, 0.0, 0.0)
         resolve(done, result=known)
         return True
 
@@ -120,5 +130,5 @@ class ImageEmbeddings:
         encoded = job.result()
         row = np.append(encoded.value, np.array(size, dtype=np.float32))  # sides < 2^24 px: exact in float32
         self.cache.put(digest, row)
-        result = EmbeddedImage(row[:-2], *size, digest, decode_ms, encoded.queue_ms, encoded.encode_ms)
+        result = EmbeddedImage(row[:-2], *size, decode_ms, encoded.queue_ms, encoded.encode_ms)
         resolve(done, result=result)

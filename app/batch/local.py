@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from app.answers import Answers, Special
@@ -15,6 +16,7 @@ from app.shown import digits, shown, told_of
 from models.errors import EncoderFailed, ImageRejected
 
 if TYPE_CHECKING:
+    from models import LoadOptions
     from models.classifier import Classifier
     from models.image_embeddings import EmbeddedImage
 
@@ -49,6 +51,11 @@ class Local:
                 raise
             return {"error": {"code": error.code, "message": error.message}}  # this picture's own fault
         return {"width": embedded.width, "height": embedded.height, **self._way(embedded.vector)}
+
+
+def for_many(options: LoadOptions) -> LoadOptions:
+    """Those of a run: no picture is waited for by itself, so batches are filled, and none comes twice."""
+    return replace(options, serving=replace(options.serving, fill_batches=True, image_cache_bytes=0))
 
 
 def plain(labels: Sequence[str], templates: Sequence[str], top_k: int | None) -> Callable[[Classifier], Way]:

@@ -70,6 +70,24 @@ def test_a_batch_is_no_larger_than_allowed() -> None:
     batcher.close()
 
 
+def test_a_lane_that_fills_waits_for_what_is_on_its_way_and_no_longer() -> None:
+    encode = Recorder()
+    lane = Lane("images", encode, max_batch=4, max_queue=1000, fills=True)
+    batcher = Batcher("test", [lane], release_memory=lambda: None)
+    batcher.expect("images", 7)
+    futures = [batcher.submit("images", i) for i in range(3)]
+    time.sleep(0.05)
+    assert encode.batches == []  # four more are on their way
+    futures += [batcher.submit("images", i) for i in range(3, 6)]
+    assert futures[3].result(WAIT_S).value == 6
+    assert encode.batches == [[0, 1, 2, 3]]
+    batcher.expect("images", -7)  # the seventh turned out not to come
+    assert [future.result(WAIT_S).value for future in futures[4:]] == [8, 10]
+    assert encode.batches[1:] == [[4, 5]]
+    assert batcher.submit("images", 6).result(WAIT_S).value == 12  # nothing is expected: at once
+    batcher.close()
+
+
 def test_one_bad_item_of_64_costs_only_itself() -> None:
     encode = Recorder()
     batcher = start(encode)
