@@ -45,7 +45,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row(
         EMBEDDED,
         _APACHE,
-        parameters_m=21,
+        parameters_m=27,
         temperature=fitted.TEMPERATURE,
         accuracy_source="models/embedded/README.md",
         note="Small, ships with Candid, needs no network. To try things out; load a larger one for work.",

@@ -43,14 +43,16 @@ def test_the_model_card_says_what_the_model_is_not_for() -> None:
         assert needed in card, needed
 
 
-SHORT = pytest.mark.xfail(reason="1.1 hours of training were too few; see the model card")
+SHORT = pytest.mark.xfail(reason="under two hours of training were too few; see the model card")
 
 
 @pytest.mark.parametrize(
     ("shown", "others"),
     [
         ("coffee cup", ["bowl of soup", "laptop"]),
-        pytest.param("cat", ["dog", "horse", "car"], marks=SHORT),
+        ("cat", ["dog", "horse", "car"]),
+        ("cat", ["coffee cup", "motorcycle", "airplane"]),
+        ("coffee cup", ["cat", "motorcycle", "airplane"]),
         pytest.param("astronaut", ["firefighter", "chef"], marks=SHORT),
         pytest.param("rocket", ["lighthouse", "airplane"], marks=SHORT),
     ],
