@@ -21,7 +21,7 @@ from models import few_shot, hierarchy, multi, rejection
 from models.few_shot import Constants
 from models.label_set import LabelSet, Mode
 from models.multi import Curve
-from models.ranking import LabelMatrix, best, softmax
+from models.ranking import LabelMatrix, best, cosines, softmax
 
 Vectors = NDArray[np.float32]
 
@@ -195,7 +195,7 @@ def _probabilities(scorer: Scorer, vectors: Vectors, raw: NDArray[np.float64]) -
 def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answer:
     """The answer for one picture's vector (D,): the most probable label first."""
     matrix = scorer.matrix
-    similarities = matrix.vectors @ vector  # (N,)
+    similarities = cosines(matrix, vector)  # (N,)
     raw = _logits(
         scorer, vector, similarities
     )  # (N,): a large matrix is read once, which is what takes the time

@@ -33,6 +33,16 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
+def cosines(matrix: LabelMatrix, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Similarities of one picture's vector (D,) to all labels: (N,).
+
+    Row by row: a product with a whole matrix of 1,000 labels wakes OpenBLAS's threads, which go on spinning
+    for tens of milliseconds and keep the encoder from its cores.
+    """
+    similarities: NDArray[np.float32] = np.vecdot(matrix.vectors, vector)
+    return similarities
+
+
 def rank(
     vector: NDArray[np.float32],  # (D,), unit norm
     matrix: LabelMatrix,
@@ -45,9 +55,7 @@ def rank(
     Probabilities are over all labels, also when only `top_k` are returned; a bias (SigLIP's) is the same for
     every label, so it cancels out of the softmax.
     """
-    # Row by row: a product with a whole matrix of 1,000 labels wakes OpenBLAS's threads, which go on spinning
-    # for tens of milliseconds and keep the encoder from its cores.
-    similarities = np.vecdot(matrix.vectors, vector)  # (N,)
+    similarities = cosines(matrix, vector)  # (N,)
     probabilities = softmax(similarities.astype(np.float64) * logit_scale)  # (N,)
     return [
         Ranked(matrix.labels[i], float(similarities[i]), float(probabilities[i]))

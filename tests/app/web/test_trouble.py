@@ -78,7 +78,7 @@ def test_without_a_place_for_label_sets_the_rest_goes_on(
         visitor.page.get_by_text("Label sets cannot be kept or read just now").wait_for()
         assert not visitor.page.locator("#docs-link").is_visible()
         visitor.drop(photographs["coffee cup"])
-        visitor.type_words("airplane")
+        visitor.type_words("horse")
         visitor.page.get_by_label("Allow “none of these”").check()
         visitor.page.get_by_text("None of these:").wait_for()
 
