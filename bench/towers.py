@@ -82,8 +82,7 @@ def trial(named: str, chosen: argparse.Namespace) -> dict[str, Any]:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             pooled = model.forward_head(model.forward_features(pixels), pre_logits=True)
             images = F.normalize(model.get_classifier()(pooled).float(), dim=-1)
-        wanted = np.zeros((BATCH, corpus.features.shape[1]), np.float32)
-        wanted[rows < len(corpus.features)] = corpus.features[rows[rows < len(corpus.features)]]
+        wanted = batches.teacher_features(corpus, rows)
         total = (
             WEIGHTS["soft"]
             * losses.soft_labels(images, classes, *_rows(corpus.soft_ids, corpus.soft_p, rows), scale)

@@ -25,6 +25,14 @@ def weights(corpus: Corpus) -> NDArray[np.float64]:
     return found
 
 
+def teacher_features(corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The image teacher's features of the pictures `chosen`: (B, F), all noughts where it was not asked."""
+    wanted = np.zeros((len(chosen), corpus.features.shape[1]), np.float32)
+    known = chosen < len(corpus.features)
+    wanted[known] = corpus.features[chosen[known]]
+    return wanted
+
+
 def batch_texts(
     names: Names, chosen: np.ndarray[Any, Any], rng: np.random.Generator
 ) -> tuple[list[str], torch.Tensor]:

@@ -135,9 +135,6 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
         pooled = trunk.forward_head(trunk.forward_features(pixels), pre_logits=True).float()  # (B, F)
     images = F.normalize(trunk.get_classifier()(pooled), dim=-1)  # (B, D)
     scale = model.logit_scale.exp()
-    wanted = np.zeros((len(chosen), corpus.features.shape[1]), np.float32)
-    known = chosen < len(corpus.features)
-    wanted[known] = corpus.features[chosen[known]]
     soft_ids, soft_p = run.rows(corpus.soft_ids[chosen], corpus.soft_p[chosen])  # (B, SOFT) each
     bank_ids, bank_p = run.rows(names.bank_ids[chosen], names.bank_p[chosen])  # (B, COLUMNS) each
     (kinds,) = run.rows(kinds_seen(corpus, names, chosen))  # (B, K)
@@ -145,7 +142,7 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
         "soft": losses.soft_labels(images, banks.classes, soft_ids, soft_p, scale),
         "labels": losses.soft_labels(images, banks.labels, bank_ids, bank_p, scale),
         "kinds": losses.soft_rows(images, banks.kinds, kinds, scale),
-        "features": losses.features(run.head(pooled), *run.rows(wanted)),
+        "features": losses.features(run.head(pooled), *run.rows(batches.teacher_features(corpus, chosen))),
     }
     if run.step % TEXT_EVERY == 0:
         texts, match = batches.batch_texts(names, chosen, run.rng)
