@@ -16,6 +16,7 @@ from models.training.text import TEMPLATES
 # Tiny-ImageNet's 64 px would otherwise fill three quarters of every batch.
 OVERSAMPLED = {"caltech101": 2.5, "imagenette": 2.0, "flickr8k": 1.0, "tiny-imagenet": 0.8}
 OTHERWISE = 0.7
+NEAREST = 0.25  # chance that a picture's nearest more general name is picked, then the next, and so on
 
 
 def weights(corpus: Corpus) -> NDArray[np.float64]:
@@ -50,10 +51,10 @@ def batch_texts(
 
 def _pick(names: Names, i: int, rng: np.random.Generator) -> str:
     draw = rng.random()
-    if draw < 0.2 and names.kinds[i]:
-        return names.kinds[i][min(int(rng.geometric(0.5)), len(names.kinds[i])) - 1]
-    if draw < 0.4 and names.seen[i]:
-        return names.seen[i][min(int(rng.geometric(0.5)), len(names.seen[i])) - 1]
+    if draw < 0.25 and names.kinds[i]:
+        return names.kinds[i][min(int(rng.geometric(NEAREST)), len(names.kinds[i])) - 1]
+    if draw < 0.5 and names.seen[i]:
+        return names.seen[i][min(int(rng.geometric(NEAREST)), len(names.seen[i])) - 1]
     return names.own[i][int(rng.integers(len(names.own[i])))]
 
 

@@ -30,8 +30,9 @@ from models.training.text import Lesson, loss_against
 IMAGE_RATE, TEXT_RATE, DECAY = 2e-3, 1e-4, 0.05  # learning rates and weight decay of AdamW
 TEXT_EVERY = 3  # steps; the text tower runs, and learns, in one of so many: it costs as much as the images do
 REPLAY = 64  # strings of the first phase's lesson, each time that the text tower learns
+STRANGERS = 1500  # nouns that name no picture, in the bank of kinds: else one of them may suit every picture
 FIRST_SCALE = 20.0  # logit scale at the beginning
-WEIGHTS = {"contrastive": 1.0, "soft": 1.0, "labels": 0.7, "kinds": 0.7, "features": 8.0, "replay": 2.0}
+WEIGHTS = {"contrastive": 1.0, "soft": 1.0, "labels": 0.7, "kinds": 1.0, "features": 8.0, "replay": 2.0}
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class Banks:
 
     classes: torch.Tensor  # (1000, D)
     labels: torch.Tensor  # (C, D)
-    kinds: torch.Tensor  # (K, D)
+    kinds: torch.Tensor  # (K + STRANGERS, D): the last are names of nothing that is pictured
 
 
 def begin(model: Any, corpus: Corpus, names: Names, lesson: Lesson, *, batch: int, seed: int) -> Run:
@@ -172,15 +173,21 @@ def refresh(run: Run) -> Banks:
         synonyms[0] if run.rng.random() < 0.6 else synonyms[int(run.rng.integers(len(synonyms)))]
         for synonyms in run.corpus.classes
     ]
-    text = run.model.text
-    return Banks(*(tower.encode_texts(text, each) for each in (names, run.names.bank, run.names.class_kinds)))
+    text, strangers = run.model.text, run.names.strangers
+    drawn = [strangers[i] for i in run.rng.choice(len(strangers), STRANGERS, replace=False)]
+    kinds = [*run.names.class_kinds, *drawn]
+    return Banks(*(tower.encode_texts(text, each) for each in (names, run.names.bank, kinds)))
 
 
 def kinds_seen(corpus: Corpus, names: Names, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-    """What the image teacher saw in each picture, in more general words: (B, K), rows sum to 1 or less."""
-    of_each = names.kinds_of[corpus.soft_ids[chosen]]  # (B, SOFT, K)
-    seen: NDArray[np.float32] = np.einsum("bs,bsk->bk", corpus.soft_p[chosen], of_each)
-    return seen
+    """What the image teacher saw in each picture, in other and more general words.
+
+    (B, K + STRANGERS), rows sum to 1 or less, and nothing falls to the strangers.
+    """
+    classes = np.zeros((len(chosen), len(names.kinds_of)), np.float32)  # (B, 1000)
+    # Soft labels are padded with class 0 at probability 0: added, lest that overwrites a true class 0.
+    np.add.at(classes, (np.arange(len(chosen))[:, None], corpus.soft_ids[chosen]), corpus.soft_p[chosen])
+    return np.pad(classes @ names.kinds_of, ((0, 0), (0, STRANGERS)))
 
 
 def _parameters(run: Run) -> list[nn.Parameter]:

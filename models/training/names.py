@@ -18,7 +18,7 @@ from models.training.data import Corpus
 CAPTIONED = "flickr8k"  # the source whose texts are sentences rather than labels
 SURE = 0.5  # probability from which the image teacher's likeliest class is taken as true
 LEVELS = 5  # hypernyms upwards, at most
-COLUMNS = 16  # names a picture in the bank, at most
+COLUMNS = 24  # names a picture in the bank, at most
 OWN_SHARE = 0.7  # of a picture's bank target goes to its own labels, the rest to what they are kinds of
 # Tops of the hierarchy that people do say, and names below them that say nothing of a picture.
 _SAID = frozenset({"animal", "person", "plant", "food"})
@@ -86,13 +86,14 @@ class Names:
     """N pictures' words, lower case, and the bank of all names that pictures are labelled with."""
 
     own: list[tuple[str, ...]]  # N: captions or labels
-    kinds: list[tuple[str, ...]]  # N: hypernyms, nearest first; may be empty
+    kinds: list[tuple[str, ...]]  # N: other synonyms and hypernyms, nearest first; may be empty
     seen: list[tuple[str, ...]]  # N: the teacher's class, when it was sure, then its hypernyms
     bank: list[str]  # C
     bank_ids: NDArray[np.int64]  # (N, COLUMNS)
     bank_p: NDArray[np.float32]  # (N, COLUMNS), rows sum to 1, or to 0 for captioned pictures
-    class_kinds: list[str]  # K: what the image teacher's classes are kinds of
+    class_kinds: list[str]  # K: other names of the image teacher's classes, and what these are kinds of
     kinds_of: NDArray[np.float32]  # (1000, K): each class' share of them, rows sum to 1, or to 0 without any
+    strangers: list[str]  # nouns that name no picture, to be told from those that do
 
 
 def gather(corpus: Corpus, words: Path) -> Names:
@@ -107,7 +108,12 @@ def gather(corpus: Corpus, words: Path) -> Names:
     classes = [found.of_class(synonyms) for synonyms in corpus.classes]
     sure = corpus.soft_p[:, 0] > SURE
     seen = [classes[c] if s else () for c, s in zip(corpus.soft_ids[:, 0].tolist(), sure, strict=True)]
-    return Names(own, kinds, seen, *_bank(own, kinds, labelled), *_kinds(classes))
+    bank, class_kinds = _bank(own, kinds, labelled), _kinds(classes)
+    named = [found.meaning(labels, wnid) for labels, wnid in {*zip(own, corpus.wnids, strict=True)}]
+    named += [found.meaning_of_class(synonyms) for synonyms in corpus.classes]
+    said = {text for texts in (*own, bank[0], class_kinds[0]) for text in texts}
+    strangers = found.strangers([each for each in named if each], said)
+    return Names(own, kinds, seen, *bank, *class_kinds, strangers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +132,63 @@ class Hypernyms:
 
     def of(self, labels: tuple[str, ...], wnid: str | None) -> tuple[str, ...]:
         """What a labelled picture shows, in more general words than its labels; by WordNet id if known."""
-        synset = self.every.get(wnid[1:]) if wnid else self.nouns.get(labels[0])
-        return tuple(name for name in above(synset, self.every) if name not in labels) if synset else ()
+        synset = self.meaning(labels, wnid)
+        return tuple(name for name in lineage(synset, self.every) if name not in labels) if synset else ()
+
+    def meaning(self, labels: tuple[str, ...], wnid: str | None) -> wordnet.Synset | None:
+        return self.every.get(wnid[1:]) if wnid else self.nouns.get(labels[0])
 
     def of_class(self, synonyms: tuple[str, ...]) -> tuple[str, ...]:
-        """An ImageNet class' usual name, then its hypernyms."""
+        """An ImageNet class' usual name, then its other names and its hypernyms."""
+        synset = self.meaning_of_class(synonyms)
+        return tuple(dict.fromkeys((synonyms[0].lower(), *(lineage(synset, self.every) if synset else ()))))
+
+    def meaning_of_class(self, synonyms: tuple[str, ...]) -> wordnet.Synset | None:
         low = tuple(name.lower() for name in synonyms)
-        synset = self.by_names.get(low) or self.nouns.get(low[0])
-        return (low[0], *(above(synset, self.every) if synset else ()))
+        return self.by_names.get(low) or self.nouns.get(low[0])
+
+    def strangers(self, named: list[wordnet.Synset], said: set[str]) -> list[str]:
+        """Nouns true of no picture: not said, no kinds of what is named, and not what that is a kind of.
+
+        Nor a word of what was said ("cat", where the label is "egyptian cat"), nor of people, whom captions
+        show without naming them by what they are.
+        """
+        words = said | {word for text in said for word in text.split()}
+        below = {synset.offset for synset in named}
+        above = {offset for synset in named for offset in self._upwards(synset)}
+        return [
+            noun
+            for noun, synset in self.nouns.items()
+            if noun.islower()
+            and noun not in words
+            and synset.kind != wordnet.PERSON
+            and synset.offset not in above
+            and below.isdisjoint(self._upwards(synset))
+        ]
+
+    def _upwards(self, synset: wordnet.Synset) -> list[str]:
+        found = [synset.offset]
+        while synset.parents:
+            synset = self.every[synset.parents[0]]
+            found.append(synset.offset)
+        return found
 
 
-def above(synset: wordnet.Synset, every: dict[str, wordnet.Synset]) -> tuple[str, ...]:
-    """Names of what `synset` is a kind of, nearest first, less those that say nothing."""
-    found: list[str] = []
-    while synset.parents and len(found) < LEVELS:
+def lineage(synset: wordnet.Synset, every: dict[str, wordnet.Synset]) -> tuple[str, ...]:
+    """All names of `synset` and of what it is a kind of, nearest first, less those that say nothing."""
+    found = [name.lower() for name in synset.names]
+    levels = 0
+    while synset.parents and levels < LEVELS:
         synset = every[synset.parents[0]]
-        name = synset.names[0].lower()
-        if name not in _EMPTY and (synset.kind in wordnet.CONCRETE or name in _SAID):
-            found.append(name)
+        usual = synset.names[0].lower()
+        if usual not in _EMPTY and (synset.kind in wordnet.CONCRETE or usual in _SAID):
+            levels += 1
+            found += [name.lower() for name in synset.names]
     return tuple(dict.fromkeys(found))
 
 
 def _kinds(classes: list[tuple[str, ...]]) -> tuple[list[str], NDArray[np.float32]]:
-    """The hypernyms of all classes, and which class has which."""
+    """The other names and hypernyms of all classes, and which class has which."""
     columns = {name: column for column, name in enumerate(sorted({n for c in classes for n in c[1:]}))}
     shares = np.zeros((len(classes), len(columns)), np.float32)
     for row, (_, *above_it) in enumerate(classes):

@@ -40,6 +40,7 @@ SHARPNESS = 20.0  # of the similarities whose distribution is matched
 RATE = 1e-3  # learning rate of AdamW
 WARM = 60  # steps up to it
 OF_PARENT = 0.2  # share of a noun's target that comes from what it is a kind of
+OF_SYNONYMS = 0.3  # share that comes from all names of the same meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def lesson(corpus: Corpus, lvis: Sequence[str], cache: Path, words: Path) -> Les
     of_corpus = teacher.embed([*names, *captions], cache, "corpus")
     mean = of_nouns.rows.mean(axis=0)
     targets = teacher.centred(of_nouns.rows, mean)
-    targets = _towards_parents(list(nouns.values()), targets, of_nouns.index, wordnet.synsets(words))
+    targets = _towards_kin(list(nouns.values()), targets, of_nouns.index, wordnet.synsets(words))
     extra = [text for text in of_corpus.index if text.lower() not in of_nouns.index]
     rows = np.concatenate([targets, teacher.centred(of_corpus[extra], mean)])
     texts = [*of_nouns.index, *extra]
@@ -107,19 +108,22 @@ def lesson(corpus: Corpus, lvis: Sequence[str], cache: Path, words: Path) -> Les
     return Lesson(texts, torch.from_numpy(rows).float(), ids, lengths, weights, is_name)
 
 
-def _towards_parents(
+def _towards_kin(
     nouns: list[wordnet.Synset],
     rows: NDArray[np.float32],
     index: dict[str, int],
     every: dict[str, wordnet.Synset],
 ) -> NDArray[np.float32]:
-    """Each noun's row moved a little to its hypernym's: things look like their kind, not like their name."""
+    """Each noun's row moved to its synonyms' and its hypernym's: things look like their kind."""
     moved = rows.copy()
     for row, noun in enumerate(nouns):
+        of_names = [index[name.lower()] for name in noun.names if name.lower() in index]
+        if len(of_names) > 1:
+            moved[row] += OF_SYNONYMS * (rows[of_names].mean(axis=0) - rows[row])
         for offset in noun.parents[:1]:
             parent = index.get(every[offset].names[0].lower())
             if parent is not None and parent != row:
-                moved[row] = (1 - OF_PARENT) * rows[row] + OF_PARENT * rows[parent]
+                moved[row] += OF_PARENT * (rows[parent] - rows[row])
     unit: NDArray[np.float32] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     return unit
 

@@ -12,6 +12,7 @@ WORDNET = Path("/usr/share/wordnet")
 # Lexicographer files (lexnames.5WN) of what a photograph can show: act, animal, artifact, body, food, group,
 # object, person, phenomenon, plant, shape, substance.
 CONCRETE = frozenset({4, 5, 6, 8, 13, 14, 17, 18, 19, 20, 25, 27})
+PERSON = 18  # the one of them that holds people by what they do or are
 _IS_A, _INSTANCE_OF = "@", "@i"
 
 
