@@ -18,7 +18,8 @@ def encoder(classifier: Classifier) -> Callable[[Sequence[Any]], Any]:
 def pixels(classifier: Classifier, data: bytes) -> Any:
     """A photograph as the encoder takes it: uint8 (3, S, S), decoded at the scale that the model needs."""
     preprocess = classifier._images._preprocess
-    return preprocess.pixels(decode(data, ImageLimits(), at_least=preprocess.at_least).rgb)
+    picture = decode(data, ImageLimits(), at_least=preprocess.at_least)
+    return preprocess.pixels(picture.rgb, exact=not picture.reduced)
 
 
 def seconds(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> float:

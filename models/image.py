@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from PIL import AvifImagePlugin, Image, WebPImagePlugin  # noqa: F401  (importing a plugin registers its format)
+from PIL import AvifImagePlugin, Image, ImageFile, WebPImagePlugin  # noqa: F401  (importing a plugin registers its format)
 
 from models import containers, jpeg
 from models.containers import Container
@@ -66,7 +66,8 @@ class ImageLimits:
 class Picture:
     """A decoded picture."""
 
-    rgb: Image.Image  # upright, mode RGB; perhaps decoded at a smaller scale
+    rgb: Image.Image  # upright, mode RGB
+    reduced: bool  # decoded at a smaller scale
     width: int  # px, of the upright picture as sent
     height: int
     format: str
@@ -102,11 +103,13 @@ def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> 
     _check_size(container.width, container.height, container.passes, limits)
     # Pillow's own limit would warn, or refuse what the operator allows; ours has just been checked.
     Image.MAX_IMAGE_PIXELS = None
-    image: Image.Image = Image.open(io.BytesIO(container.data), formats=(container.format,))
+    image: ImageFile.ImageFile = Image.open(io.BytesIO(container.data), formats=(container.format,))
     width, height = image.size
     _check_size(width, height, container.passes, limits)  # AVIF's size is known only now
     if at_least is not None:
         image.draft(None, (at_least, at_least))  # does nothing unless JPEG
+    reduced = image.size != (width, height)
+    image.decodermaxblock = max(MIB, len(container.data))  # fed at once: Pillow appends block to block
     image.load()
     rgb = _on_white(image)
     orientation = container.orientation
@@ -116,7 +119,7 @@ def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> 
         rgb = rgb.transpose(_UPRIGHT[orientation])
     if orientation >= _SWAPS_SIDES:
         width, height = height, width
-    return Picture(rgb, width, height, container.format)
+    return Picture(rgb, reduced, width, height, container.format)
 
 
 def _check_size(width: int, height: int, passes: float, limits: ImageLimits) -> None:

@@ -28,7 +28,7 @@ _KEPT = _FRAMES | {0xC4, 0xDB, 0xDD, 0xE0, 0xEE}
 
 def read(data: bytes) -> Container:
     """Walk `data` to its end of image. A scan counts as the share of the frame's samples that it visits."""
-    kept = [b"\xff\xd8"]
+    kept: list[bytes | memoryview] = [b"\xff\xd8"]
     shares: dict[int, float] = {}  # component id -> its samples per pixel, after subsampling
     width = height = first_scan = 0
     orientation, scans, end = 1, 0.0, len(data)
@@ -51,7 +51,7 @@ def read(data: bytes) -> Container:
             orientation = orientation_of(data[start + 4 : stop])
     if not (first_scan and shares):
         raise ImageRejected("damaged", "the JPEG file has no picture data: it is damaged or incomplete")
-    kept.append(data[first_scan:end])
+    kept.append(memoryview(data)[first_scan:end])
     return Container("JPEG", width, height, b"".join(kept), orientation, scans)
 
 

@@ -110,3 +110,14 @@ def test_a_drafted_photograph_is_nearly_the_exact_one() -> None:
     drafted = exact.reduce(2)
     difference = preprocess.pixels(exact).float() - preprocess.pixels(drafted).float()
     assert np.abs(difference.numpy()).mean() < 2  # of 255
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_the_fast_way_is_at_most_one_level_off(mode: str, interpolation: str) -> None:
+    preprocess = from_open_clip({"size": 96, "resize_mode": mode, "interpolation": interpolation})
+    for size in ((400, 250), (250, 401)):
+        picture = photograph(*size)
+        exact, fast = preprocess.pixels(picture), preprocess.pixels(picture, exact=False)
+        assert (fast.shape, fast.dtype, fast.is_contiguous()) == (exact.shape, torch.uint8, True)
+        assert (fast.int() - exact.int()).abs().max() <= 1
