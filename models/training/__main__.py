@@ -41,7 +41,7 @@ def options() -> argparse.Namespace:
         default=True,
         help="convolutions in bfloat16 where the processor has it; slower for towers of depthwise ones",
     )
-    add("--image-size", type=int, default=96, help="px, at the end of the training and when serving")
+    add("--image-size", type=int, default=128, help="px, at the end of the training and when serving")
     add("--batch", type=int, default=192, help="pictures a step of `joint`, over all processes")
     add("--hours", type=float, default=8.0, help="wall-clock budget of `joint`, earlier runs included")
     add("--text-hours", type=float, default=0.5, help="wall-clock budget of `text`, earlier runs included")

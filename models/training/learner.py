@@ -95,7 +95,7 @@ class Banks:
 
     classes: torch.Tensor  # (1000, D)
     labels: torch.Tensor  # (C, D)
-    kinds: torch.Tensor  # (K + STRANGERS, D): the last are names of nothing that is pictured
+    kinds: torch.Tensor  # (K + STRANGERS, D): the last name nothing that is pictured
 
 
 def begin(model: Any, corpus: Corpus, names: Names, lesson: Lesson, *, batch: int, seed: int) -> Run:
@@ -174,20 +174,19 @@ def refresh(run: Run) -> Banks:
         for synonyms in run.corpus.classes
     ]
     text, strangers = run.model.text, run.names.strangers
-    drawn = [strangers[i] for i in run.rng.choice(len(strangers), STRANGERS, replace=False)]
+    drawn = [
+        strangers[i] for i in run.rng.choice(len(strangers), min(STRANGERS, len(strangers)), replace=False)
+    ]
     kinds = [*run.names.class_kinds, *drawn]
     return Banks(*(tower.encode_texts(text, each) for each in (names, run.names.bank, kinds)))
 
 
 def kinds_seen(corpus: Corpus, names: Names, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-    """What the image teacher saw in each picture, in other and more general words.
-
-    (B, K + STRANGERS), rows sum to 1 or less, and nothing falls to the strangers.
-    """
+    """What the image teacher saw in each picture, in other and more general words: (B, K)."""
     classes = np.zeros((len(chosen), len(names.kinds_of)), np.float32)  # (B, 1000)
     # Soft labels are padded with class 0 at probability 0: added, lest that overwrites a true class 0.
     np.add.at(classes, (np.arange(len(chosen))[:, None], corpus.soft_ids[chosen]), corpus.soft_p[chosen])
-    return np.pad(classes @ names.kinds_of, ((0, 0), (0, STRANGERS)))
+    return classes @ names.kinds_of
 
 
 def _parameters(run: Run) -> list[nn.Parameter]:

@@ -37,9 +37,9 @@ def soft_labels(
 def soft_rows(
     images: torch.Tensor, bank: torch.Tensor, wanted: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
-    """`soft_labels` with the targets as whole rows: images (B, D), bank (C, D), wanted (B, C)."""
+    """`soft_labels` with whole rows of targets: images (B, D), bank (C, D), wanted (B, K) of its first K."""
     logp = (scale * images @ bank.T).log_softmax(dim=1)  # (B, C)
-    return -(wanted * logp).sum() / wanted.sum().clamp(min=1)
+    return -(wanted * logp[:, : wanted.shape[1]]).sum() / wanted.sum().clamp(min=1)
 
 
 def features(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

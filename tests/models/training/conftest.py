@@ -60,7 +60,7 @@ def start(corpus: Corpus, lesson: Lesson) -> Callable[[], Run]:
         ids, p = np.zeros((24, 2), np.int64), np.zeros((24, 2), np.float32)
         ids[:, 0], p[6:, 0] = [i % 3 for i in range(24)], 1.0
         kinds = ["colour", "warm colour"], np.array([[0.5, 0.5], [1, 0], [1, 0]], np.float32)
-        names = Names(corpus.texts, [("colour",)] * 24, [()] * 24, bank, ids, p, *kinds)
+        names = Names(corpus.texts, [("colour",)] * 24, [()] * 24, bank, ids, p, *kinds, strangers=["shape"])
         return begin(model, corpus, names, lesson, batch=12, seed=0)
 
     return run
