@@ -64,8 +64,8 @@ class Case:
         ]
 
 
-def load(name: str) -> tuple[Callable[[str], Towers], Callable[[int], torch.Tensor]]:
-    """A function that builds the model's towers, and one from a count to token ids (N, L)."""
+def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torch.Tensor]]:
+    """Where engines keep what they make of the weights, what builds the towers, and a count's ids (N, L)."""
     source = sources.resolve(str(MODELS[name]()))
 
     def make(precision: str) -> Towers:
@@ -74,7 +74,8 @@ def load(name: str) -> tuple[Callable[[str], Towers], Callable[[int], torch.Tens
 
     _, tokens = loading._build(source, "cpu", "fp32", None)
     nouns = [line for line in NOUNS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    return make, lambda count: tokens.encode([f"a photo of a {noun}." for noun in nouns[:count]])
+    folder = weights.CACHE / "engines" / f"{name}-{source.sha256[:16]}-{torch.__version__}"
+    return folder, make, lambda count: tokens.encode([f"a photo of a {noun}." for noun in nouns[:count]])
 
 
 def cases(model: str, towers: Towers, encode: Callable[[int], torch.Tensor]) -> list[Case]:
@@ -118,8 +119,8 @@ def main() -> None:
     asked = parser.parse_args()
     rows, left_out = [], {}
     for name in asked.models:
-        make, encode = load(name)
-        built = dict(engines.build(make, weights.CACHE / "engines" / f"{name}-{torch.__version__}"))
+        folder, make, encode = load(name)
+        built = dict(engines.build(make, folder))
         left_out |= {engine: why for engine, why in built.items() if isinstance(why, str)}
         runners = {engine: runner for engine, runner in built.items() if not isinstance(runner, str)}
         found = cases(name, make("fp32"), encode)

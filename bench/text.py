@@ -20,6 +20,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def encoding(asked: argparse.Namespace) -> dict[str, Any]:
     name = runners.choose("auto", device="cpu", precision="fp32", exports=exports)
     served: Any = TorchRunner(towers)
     if name == "openvino" and exports is not None:
-        served = runners.on_openvino(towers, source, precision="fp32", exports=exports, may_fail=False)
+        before = partial(runners.kept, source, precision="fp32", exports=exports)
+        served = runners.on_openvino(
+            towers, source, before, precision="fp32", exports=exports, may_fail=False
+        )
     labels = sorted(nouns(256), key=len, reverse=True)
     chunks = [tokens.encode(labels[i : i + CHUNK]) for i in range(0, len(labels), CHUNK)]  # each (CHUNK, L)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,19 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     source = sources.resolve(spec, cache_dir=options.cache_dir)
     # OpenVINO lowers the precision itself: the towers that it gets are in single.
     towers_precision = precision if name == "torch" else "fp32"
-    model, tokens = _build(source, device, towers_precision, options.cache_dir)
+    with ThreadPoolExecutor(1, thread_name_prefix="candid-load") as beside:
+        before: Future[Runner | None] | None = None
+        if name == "openvino" and options.encoder_dir is not None:
+            # It reads and compiles while open_clip is imported and torch builds the towers.
+            before = beside.submit(runners.kept, source, precision=precision, exports=options.encoder_dir)
+        model, tokens = _build(source, device, towers_precision, options.cache_dir)
     preprocess = _preprocess(source, model)
     towers = Towers(model, preprocess, dtype=_DTYPES[towers_precision])
     runner: Runner | None
-    if name == "openvino" and options.encoder_dir is not None:
+    if before is not None and options.encoder_dir is not None:
         may_fail = options.encoder == "auto"
         runner = runners.on_openvino(
-            towers, source, precision=precision, exports=options.encoder_dir, may_fail=may_fail
+            towers, source, before.result, precision=precision, exports=options.encoder_dir, may_fail=may_fail
         )
         if runner is None:  # again from the start: torch may want another precision
             return load(spec, replace(options, encoder="torch"))

@@ -12,6 +12,7 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,31 +75,33 @@ def _run(request: Any, *inputs: torch.Tensor) -> Rows:
     return rows
 
 
+def kept(root: Path, *, fingerprint: str, config: dict[str, Any], precision: str) -> OpenVinoRunner | None:
+    """The runner of an export that is under `root` already; None when there is none that is sound.
+
+    Needs no towers, so it can be had while torch builds them. Raises ExportFailed.
+    """
+    export = _export_of(root, fingerprint, config)
+    return OpenVinoRunner(export.folder, precision) if export.is_sound() else None
+
+
 def start(
     towers: Towers, root: Path, *, fingerprint: str, config: dict[str, Any], precision: str
 ) -> OpenVinoRunner:
-    """Run the towers from their export under `root`, which is made first if need be.
-
-    `config` is what the towers were built from beside the weights. Raises ExportFailed or OSError.
-    """
-    made_from = {"config": config, "export": EXPORT_VERSION, "versions": _versions()}
-    export = Export(root, fingerprint, made_from)
-    if not export.is_sound():
-        began = time.monotonic()
-        with export.making() as folder:
-            write(towers, folder)
-            check(towers, OpenVinoRunner(folder, "fp32"))
-        logger.info("towers exported for OpenVINO to %s in %.1f s", export.folder, time.monotonic() - began)
+    """Export the towers to a folder under `root` and run them from there. Raises ExportFailed or OSError."""
+    export = _export_of(root, fingerprint, config)
+    began = time.monotonic()
+    with export.making() as folder:
+        write(towers, folder)
+        check(towers, OpenVinoRunner(folder, "fp32"))
+    logger.info("towers exported for OpenVINO to %s in %.1f s", export.folder, time.monotonic() - began)
     return OpenVinoRunner(export.folder, precision)
 
 
-def _versions() -> dict[str, str]:
-    """Of whatever has a say in the graph."""
-    import open_clip
-    import timm
-
-    packages = (openvino, torch, open_clip, timm)
-    return {package.__name__: str(package.__version__) for package in packages}
+def _export_of(root: Path, fingerprint: str, config: dict[str, Any]) -> Export:
+    """`config` is what the towers are built from beside the weights."""
+    # Versions of whatever has a say in the graph, asked without an import.
+    versions = {name: metadata.version(name) for name in ("openvino", "torch", "open_clip_torch", "timm")}
+    return Export(root, fingerprint, {"config": config, "export": EXPORT_VERSION, "versions": versions})
 
 
 def write(towers: Towers, folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 
@@ -56,23 +57,40 @@ def on_torch(towers: Towers, *, max_batch: int) -> Runner:
     return TorchRunner(towers)
 
 
+def kept(source: Source, *, precision: str, exports: Path) -> Runner | None:
+    """OpenVINO's runner of what it made of this model before; None when that is not there, or not sound."""
+    from models import openvino_runner
+
+    return openvino_runner.kept(exports, **_made_from(source), precision=precision)
+
+
 def on_openvino(
-    towers: Towers, source: Source, *, precision: str, exports: Path, may_fail: bool
+    towers: Towers,
+    source: Source,
+    before: Callable[[], Runner | None],
+    *,
+    precision: str,
+    exports: Path,
+    may_fail: bool,
 ) -> Runner | None:
-    """OpenVINO's runner. When there is none: a warning and None if it `may_fail`, else ModelUnavailable."""
+    """OpenVINO's runner: the one that `before`, a call of `kept`, found, or a new one.
+
+    When there is none: a warning and None if it `may_fail`, else ModelUnavailable.
+    """
     try:
         from models import openvino_runner
 
-        return openvino_runner.start(
-            towers,
-            exports,
-            fingerprint=source.sha256,
-            config={"model": source.model_cfg, "preprocess": source.preprocess_cfg},
-            precision=precision,
-        )
+        return before() or openvino_runner.start(towers, exports, **_made_from(source), precision=precision)
     except Exception as error:  # a broken installation, a full disk, a tower that cannot be traced
         told = f"OpenVINO cannot run model {source.name!r} ({type(error).__name__}: {error})"
         if not may_fail:
             raise ModelUnavailable(f"{told}; set the encoder to 'auto' or 'torch'") from error
         logger.warning("%s; torch runs it: the same answers, only slower", told)
         return None
+
+
+def _made_from(source: Source) -> dict[str, Any]:
+    return {
+        "fingerprint": source.sha256,
+        "config": {"model": source.model_cfg, "preprocess": source.preprocess_cfg},
+    }

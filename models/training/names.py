@@ -136,7 +136,10 @@ class Hypernyms:
         return tuple(name for name in lineage(synset, self.every) if name not in labels) if synset else ()
 
     def meaning(self, labels: tuple[str, ...], wnid: str | None) -> wordnet.Synset | None:
-        return self.every.get(wnid[1:]) if wnid else self.nouns.get(labels[0])
+        """A labelled picture's synset: by its WordNet id, else by its first label, which may be a plural."""
+        if wnid:
+            return self.every.get(wnid[1:])
+        return self.nouns.get(labels[0]) or self.nouns.get(labels[0].removesuffix("s"))
 
     def of_class(self, synonyms: tuple[str, ...]) -> tuple[str, ...]:
         """An ImageNet class' usual name, then its other names and its hypernyms."""

@@ -43,7 +43,7 @@ def test_the_model_card_says_what_the_model_is_not_for() -> None:
         assert needed in card, needed
 
 
-SHORT = pytest.mark.xfail(reason="under two hours of training were too few; see the model card")
+SHORT = pytest.mark.xfail(reason="under four hours of training were too few; see the model card")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ SHORT = pytest.mark.xfail(reason="under two hours of training were too few; see 
         ("coffee cup", ["cat", "motorcycle", "airplane"]),
         pytest.param("astronaut", ["firefighter", "chef"], marks=SHORT),
         pytest.param("rocket", ["lighthouse", "airplane"], marks=SHORT),
+        pytest.param("motorcycle", ["bicycle", "tractor"], marks=SHORT),
     ],
 )
 def test_photographs_are_answered_as_a_stranger_expects(

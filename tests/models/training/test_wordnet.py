@@ -66,6 +66,7 @@ def test_concrete_nouns_leave_out_proper_names_and_what_cannot_be_seen(words: Pa
 def test_other_names_of_a_label_come_by_word_or_by_id(words: Path) -> None:
     found = Hypernyms.read(words)
     assert found.of(("house cat",), None) == ("cat", "felis catus", "animal", "creature")
+    assert found.of(("cats",), None) == ("cat", "house cat", "felis catus", "animal", "creature")
     assert found.of(("some label",), "n00000002") == ("cat", "house cat", "felis catus", "animal", "creature")
     assert found.of(("some label",), None) == ()
     assert found.of_class(("cat", "house cat", "Felis catus")) == (
