@@ -14,6 +14,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,7 +191,9 @@ def test_an_interrupted_run_is_gone_on_with(model: str, folder: Path, number: si
         shutil.copy(folder / "in/a/cat.jpg", path)
     listed = b"".join(f"{path}\n".encode() for path in paths)
     command = [CANDID, "classify", "--from-stdin", *LABELS, "-m", model, "-o", "out.csv"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed) as process:
         assert process.stdin is not None and process.stderr is not None
         process.stdin.write(listed)  # and no end of it: the command waits for more
         process.stdin.flush()
