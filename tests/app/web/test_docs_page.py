@@ -30,6 +30,8 @@ def reader(browser: Any, url: str) -> Iterator[Visitor]:
 
 def execute(operation: Any) -> int:
     """Press "Execute"; the answer's status."""
+    # Swagger UI resolves an operation a moment after it is opened, without a sign, and fails before that.
+    operation.page.wait_for_timeout(200)
     operation.locator("button.execute").click()
     status = operation.locator(".live-responses-table .response-col_status").nth(1)
     status.wait_for()
