@@ -43,14 +43,6 @@ class Trial:
     wrong: tuple[str, ...]
 
 
-def lineage(offset: str, every: dict[str, wordnet.Synset]) -> list[str]:
-    """The synset and what it is a kind of, nearest first."""
-    found = [offset]
-    while every[found[-1]].parents:
-        found.append(every[found[-1]].parents[0])
-    return found
-
-
 def said(texts: list[tuple[str, ...]]) -> set[str]:
     """All runs of up to PHRASE words in captions and labels."""
     runs: set[str] = set()
@@ -84,7 +76,7 @@ def unheard(noun: str, spoken: set[str]) -> bool:
 def words_for(offset: str, every: dict[str, wordnet.Synset], senses: dict[str, str]) -> list[Word]:
     """Synonyms and near hypernyms whose most common meaning this is."""
     found = []
-    for level in lineage(offset, every)[: LEVELS + 1]:
+    for level in wordnet.upwards(offset, every)[: LEVELS + 1]:
         synset = every[level]
         if synset.kind in wordnet.CONCRETE:
             found += [Word(n, level) for n in synset.names if _tried(n, level, senses)]
@@ -114,8 +106,10 @@ def trials(
     while len(found) < count:
         offset = classes[int(rng.integers(len(classes)))]
         right = vocabulary[offset][int(rng.integers(len(vocabulary[offset])))]
-        near = set(lineage(offset, every)[: LEVELS + 2])
-        strangers = [noun for noun, other in pool if near.isdisjoint(lineage(other, every)[: LEVELS + 2])]
+        near = set(wordnet.upwards(offset, every)[: LEVELS + 2])
+        strangers = [
+            noun for noun, other in pool if near.isdisjoint(wordnet.upwards(other, every)[: LEVELS + 2])
+        ]
         wrong = tuple(str(noun) for noun in rng.choice(strangers, WRONG, replace=False))
         pictures = by_class[offset]
         found.append(Trial(pictures[int(rng.integers(len(pictures)))], right.noun, wrong))

@@ -51,19 +51,20 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     source = sources.resolve(spec, cache_dir=options.cache_dir)
     # OpenVINO lowers the precision itself: the towers that it gets are in single.
     towers_precision = precision if name == "torch" else "fp32"
+    exports = options.encoder_dir if name == "openvino" else None
     with ThreadPoolExecutor(1, thread_name_prefix="candid-load") as beside:
-        before: Future[Runner | None] | None = None
-        if name == "openvino" and options.encoder_dir is not None:
+        before: Future[Runner | None] = Future()
+        if exports is not None:
             # It reads and compiles while open_clip is imported and torch builds the towers.
-            before = beside.submit(runners.kept, source, precision=precision, exports=options.encoder_dir)
+            before = beside.submit(runners.kept, source, precision=precision, exports=exports)
         model, tokens = _build(source, device, towers_precision, options.cache_dir)
     preprocess = _preprocess(source, model)
     towers = Towers(model, preprocess, dtype=_DTYPES[towers_precision])
     runner: Runner | None
-    if before is not None and options.encoder_dir is not None:
+    if exports is not None:
         may_fail = options.encoder == "auto"
         runner = runners.on_openvino(
-            towers, source, before.result, precision=precision, exports=options.encoder_dir, may_fail=may_fail
+            towers, source, before.result, precision=precision, exports=exports, may_fail=may_fail
         )
         if runner is None:  # again from the start: torch may want another precision
             return load(spec, replace(options, encoder="torch"))

@@ -51,7 +51,7 @@ class Preprocess:
         """
         height, width = self.size
         if self.resize_mode == "squash":
-            return self._resize(rgb, width, height, exact)
+            return self._resize(rgb, width, height, exact).contiguous()
         across, down = self._resized(*rgb.size)
         if self.resize_mode == "longest":
             canvas = torch.full((3, height, width), self.fill_color, dtype=torch.uint8)

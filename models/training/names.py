@@ -158,7 +158,7 @@ class Hypernyms:
         """
         words = said | {word for text in said for word in text.split()}
         below = {synset.offset for synset in named}
-        above = {offset for synset in named for offset in self._upwards(synset)}
+        above = {offset for each in below for offset in wordnet.upwards(each, self.every)}
         return [
             noun
             for noun, synset in self.nouns.items()
@@ -166,15 +166,8 @@ class Hypernyms:
             and noun not in words
             and synset.kind != wordnet.PERSON
             and synset.offset not in above
-            and below.isdisjoint(self._upwards(synset))
+            and below.isdisjoint(wordnet.upwards(synset.offset, self.every))
         ]
-
-    def _upwards(self, synset: wordnet.Synset) -> list[str]:
-        found = [synset.offset]
-        while synset.parents:
-            synset = self.every[synset.parents[0]]
-            found.append(synset.offset)
-        return found
 
 
 def lineage(synset: wordnet.Synset, every: dict[str, wordnet.Synset]) -> tuple[str, ...]:

@@ -51,6 +51,14 @@ def synsets(folder: Path) -> dict[str, Synset]:
     return found
 
 
+def upwards(offset: str, every: dict[str, Synset]) -> list[str]:
+    """The synset and what it is a kind of, nearest first."""
+    found = [offset]
+    while every[found[-1]].parents:
+        found.append(every[found[-1]].parents[0])
+    return found
+
+
 def first_senses(folder: Path) -> dict[str, str]:
     """Each name's most common meaning: name -> offset."""
     rows = (

@@ -65,8 +65,6 @@ def test_every_acknowledged_change_survives_kill_9_and_of_rivals_one_wins(
         assert shared["version"] == 2 and shared["labels"][0]["label"] == won[0]
         assert sum(map(len, acknowledged.values())) >= 40
         for name, numbers in acknowledged.items():
-            if not numbers:
-                continue  # a writer whose turn never came before the kill
             _, kept = ask(server, "GET", f"/{name}")
             # The last one may have been written without its writer hearing of it.
             assert kept["version"] - len(numbers) in (0, 1)
@@ -94,7 +92,10 @@ def rivals(server: Server) -> tuple[list[str], list[int]]:
 
 
 def written_until_killed(server: Server, *, after: int) -> dict[str, list[int]]:
-    """Each writer numbers its set's label anew, again and again; the numbers that were acknowledged."""
+    """Each writer numbers its set's label anew, again and again; the numbers that were acknowledged.
+
+    Nobody is killed before every writer had a turn: SQLite does not hand them out fairly.
+    """
     acknowledged: dict[str, list[int]] = {f"w{i}": [] for i in range(WRITERS)}
     enough = threading.Event()
 
@@ -104,7 +105,7 @@ def written_until_killed(server: Server, *, after: int) -> dict[str, list[int]]:
                 status, _ = ask(server, "PUT", f"/{name}", {"labels": [str(number)]})
                 assert status in (200, 201)
                 acknowledged[name].append(number)
-                if sum(map(len, acknowledged.values())) >= after:
+                if all(acknowledged.values()) and sum(map(len, acknowledged.values())) >= after:
                     enough.set()
         except (OSError, http.client.HTTPException):  # the server is gone
             enough.set()
