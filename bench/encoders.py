@@ -24,12 +24,11 @@ import torch
 from numpy.typing import NDArray
 
 from bench import engines, machine, weights
-from models import loading, sources
+from models import loading, rejection, sources
 from models.encoder import Runner
 from models.towers import Towers
 
 RESULTS = Path(__file__).parent / "results" / "encoders.json"
-NOUNS = Path(__file__).parents[1] / "models" / "nouns.txt"
 BATCHES = (1, 8, 32)
 MIN_ROUNDS, CASE_S = 3, 18.0
 REST_S = 0.05  # the threads of the engine before spin for a while after their work
@@ -73,9 +72,12 @@ def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torc
         return Towers(model, loading._preprocess(source, model), dtype=loading._DTYPES[precision])
 
     _, tokens = loading._build(source, "cpu", "fp32", None)
-    nouns = [line for line in NOUNS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     folder = weights.CACHE / "engines" / f"{name}-{source.sha256[:16]}-{torch.__version__}"
-    return folder, make, lambda count: tokens.encode([f"a photo of a {noun}." for noun in nouns[:count]])
+    return (
+        folder,
+        make,
+        lambda count: tokens.encode([f"a photo of a {noun}." for noun in rejection.nouns()[:count]]),
+    )
 
 
 def cases(model: str, towers: Towers, encode: Callable[[int], torch.Tensor]) -> list[Case]:

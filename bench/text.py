@@ -33,7 +33,7 @@ from bench import machine, photographs, weights
 from bench.load import Request, Timing, ask, burst, connect, form
 from bench.peers import services
 from bench.peers.services import Service
-from models import loading, ranking, runners, sources
+from models import loading, ranking, rejection, runners, sources
 from models.encoder import Encoder
 from models.ranking import LabelMatrix
 from models.text_cache import CHUNK
@@ -41,7 +41,6 @@ from models.torch_runner import TorchRunner
 from models.towers import Towers
 
 RESULTS = Path(__file__).parent / "results" / "text.json"
-NOUNS = Path(__file__).parents[1] / "models" / "nouns.txt"
 PORT = 8313
 MANY = 100_000  # labels
 PHOTOGRAPH = photographs.small(1)[0]
@@ -50,11 +49,8 @@ DIMENSIONS = {"ViT-B-32": 512, "embedded": 384}
 
 def nouns(count: int) -> list[str]:
     """Labels of one to five words."""
-    lines = [line for line in NOUNS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    words = [line for line in lines if len(line.split()) <= 5]
-    return [
-        words[i % len(words)] + "" if i < len(words) else f"{words[i % len(words)]} {i}" for i in range(count)
-    ]
+    words = [noun for noun in rejection.nouns() if len(noun.split()) <= 5]
+    return [words[i] if i < len(words) else f"{words[i % len(words)]} {i}" for i in range(count)]
 
 
 def encoding(asked: argparse.Namespace) -> dict[str, Any]:
