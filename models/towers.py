@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from models.class_token import leave_out_patches
 from models.preprocess import Normalise, Preprocess
 
 
@@ -20,6 +21,7 @@ class ImageTower(torch.nn.Module):
 
     def __init__(self, model: Any, preprocess: Preprocess, dtype: torch.dtype) -> None:
         super().__init__()
+        leave_out_patches(model.visual)
         self.model = model
         self.normalise = Normalise(preprocess)
         self._dtype = dtype
