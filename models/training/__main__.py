@@ -3,6 +3,7 @@
     prepare   decode the pictures once                      (3.4 GB in the cache)
     text      distil the text tower from the text teacher
     joint     train both towers on the pairs
+    tune      train the text tower on the pictures' vectors
     export    write the folder that `models.load` reads
     plot      draw the run
     all       these in order
@@ -19,7 +20,7 @@ import os
 from pathlib import Path
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "candid" / "training"
-STEPS = ("prepare", "text", "joint", "export", "plot")
+STEPS = ("prepare", "text", "joint", "tune", "export", "plot")
 
 
 def options() -> argparse.Namespace:
@@ -45,6 +46,7 @@ def options() -> argparse.Namespace:
     add("--batch", type=int, default=192, help="pictures a step of `joint`, over all processes")
     add("--hours", type=float, default=8.0, help="wall-clock budget of `joint`, earlier runs included")
     add("--text-hours", type=float, default=0.5, help="wall-clock budget of `text`, earlier runs included")
+    add("--tune-hours", type=float, default=0.3, help="wall-clock budget of `tune`, earlier runs included")
     add(
         "--processes",
         type=int,

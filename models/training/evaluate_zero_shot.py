@@ -41,6 +41,12 @@ class ZeroShotSet:
     labels: torch.Tensor  # (N,) rows of `classes`
 
 
+def read_sets(folder: Path, cache: Path) -> list[ZeroShotSet]:
+    """Those of SETS that are in `folder`."""
+    paths = [folder / f"{name}.tar.gz" for name in SETS]
+    return [read_set(path, cache) for path in paths if path.is_file()]
+
+
 def read_set(path: Path, cache: Path) -> ZeroShotSet:
     """A tar of class/name.jpg, squashed as the served model does it; kept decoded in the cache."""
     name = path.name.removesuffix(".tar.gz")

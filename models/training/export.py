@@ -57,11 +57,12 @@ def read_text(folder: Path, text: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """The `export` step of the command line."""
-    state = checkpoint.load(chosen.cache / "joint.pt")
-    if state is None:
-        raise FileNotFoundError(f"{chosen.cache}/joint.pt is not there: run the step `joint` first")
+    joint, tuned = (checkpoint.load(chosen.cache / name) for name in ("joint.pt", "tuned.pt"))
+    if joint is None or tuned is None or tuned["of"] != joint["step"]:
+        raise FileNotFoundError(f"{chosen.cache} holds no tuned.pt of its joint.pt: run `joint`, then `tune`")
     configuration = tower.config(chosen.image_tower, chosen.image_size)
     configuration["architecture"] = ARCHITECTURE
-    configuration["tag"] = f"{state['seen']}-pictures"
-    write(chosen.out, state["model"], configuration)
-    print(f"wrote {chosen.out}: {state['seen']} pictures seen in {state['elapsed'] / 3600:.2f} h")
+    configuration["tag"] = f"{tuned['seen']}-pictures"
+    write(chosen.out, tuned["model"], configuration)
+    hours = (tuned["joint_s"] + tuned["elapsed"]) / 3600
+    print(f"wrote {chosen.out}: {tuned['seen']} pictures seen, {tuned['tuned']} steps tuned, {hours:.2f} h")

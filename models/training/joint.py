@@ -116,11 +116,7 @@ def run(chosen: argparse.Namespace) -> None:
         if learnt is None:
             raise FileNotFoundError(f"{chosen.cache}/text.pt is not there: run the step `text` first")
         model.text.load_state_dict(learnt["text"])
-    sets = [
-        evaluate_zero_shot.read_set(chosen.eval / f"{name}.tar.gz", chosen.cache)
-        for name in evaluate_zero_shot.SETS
-        if (chosen.eval / f"{name}.tar.gz").is_file()
-    ]
+    sets = evaluate_zero_shot.read_sets(chosen.eval, chosen.cache)
     before = 0.0 if state is None else state["elapsed"]
     model.train()
 

@@ -183,10 +183,15 @@ def refresh(run: Run) -> Banks:
 
 def kinds_seen(corpus: Corpus, names: Names, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """What the image teacher saw in each picture, in other and more general words: (B, K)."""
-    classes = np.zeros((len(chosen), len(names.kinds_of)), np.float32)  # (B, 1000)
-    # Soft labels are padded with class 0 at probability 0: added, lest that overwrites a true class 0.
-    np.add.at(classes, (np.arange(len(chosen))[:, None], corpus.soft_ids[chosen]), corpus.soft_p[chosen])
-    return classes @ names.kinds_of
+    return dense(corpus.soft_ids[chosen], corpus.soft_p[chosen], len(names.kinds_of)) @ names.kinds_of
+
+
+def dense(ids: NDArray[np.int64], p: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
+    """Sparse targets, ids and p (B, K), as whole rows (B, columns)."""
+    rows = np.zeros((len(ids), columns), np.float32)
+    # They are padded with id 0 at probability 0: added, lest that overwrites a true 0.
+    np.add.at(rows, (np.arange(len(ids))[:, None], ids), p)
+    return rows
 
 
 def _parameters(run: Run) -> list[nn.Parameter]:
