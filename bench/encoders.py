@@ -1,7 +1,7 @@
 """Ways to run the towers on a CPU, in turn, in one run: `python -m bench.encoders --rounds 7`.
 
-For ViT-B/32 (random weights: time does not depend on values) and the embedded model, batches of 1, 8 and 32
-pictures, and of prompts of short labels. Every engine gets each batch once a round; the median of the rounds
+For ViT-B/32 (random weights: time does not depend on values) and the embedded model, batches of 1, 8, 16 and
+32 pictures, and of prompts of short labels. Every engine gets each batch once a round; the median of the rounds
 counts, and the ratio is the median of each round's ratio to torch. The cosine is the lowest to torch's
 answers. Figures go to bench/results/encoders.json, .md and .png.
 """
@@ -24,12 +24,12 @@ import torch
 from numpy.typing import NDArray
 
 from bench import engines, machine, weights
-from models import loading, rejection, sources
+from models import loading, openvino_runner, rejection, sources
 from models.encoder import Runner
 from models.towers import Towers
 
 RESULTS = Path(__file__).parent / "results" / "encoders.json"
-BATCHES = (1, 8, 32)
+BATCHES = (1, 8, 16, 32)
 MIN_ROUNDS, CASE_S = 3, 18.0
 REST_S = 0.05  # the threads of the engine before spin for a while after their work
 MODELS = {"ViT-B-32": weights.for_open_clip, "embedded": lambda: "embedded"}
@@ -72,7 +72,8 @@ def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torc
         return Towers(model, loading._preprocess(source, model), dtype=loading._DTYPES[precision])
 
     _, tokens = loading._build(source, "cpu", "fp32", None)
-    folder = weights.CACHE / "engines" / f"{name}-{source.sha256[:16]}-{torch.__version__}"
+    made_from = f"{name}-{source.sha256[:16]}-{torch.__version__}-{openvino_runner.EXPORT_VERSION}"
+    folder = weights.CACHE / "engines" / made_from
     return (
         folder,
         make,
