@@ -1,9 +1,9 @@
 """Ways to run the towers on a CPU, in turn, in one run: `python -m bench.encoders --rounds 7`.
 
 For ViT-B/32 (random weights: time does not depend on values) and the embedded model, batches of 1, 8, 16 and
-32 pictures, and of prompts of short labels. Every engine gets each batch once a round; the median of the rounds
-counts, and the ratio is the median of each round's ratio to torch. The cosine is the lowest to torch's
-answers. Figures go to bench/results/encoders.json, .md and .png.
+32 pictures, and of prompts of short labels. Every engine gets each batch once a round; the median of the
+rounds counts, and the ratio is the median of each round's ratio to torch. The cosine is the lowest to
+torch's answers. Figures go to bench/results/encoders.json, .md and .png.
 """
 
 from __future__ import annotations
