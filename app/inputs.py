@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 
 from app.answers import Special
+from app.checks import at_most, no_longer_than, tidy
 from app.errors import UnsupportedMediaType
 from app.label_set_schemas import CalibrationBody, LabelSetBody, label_set_of
 from app.parsing import (
@@ -35,7 +36,6 @@ from models.label_set import PATH, check
 B = TypeVar("B", bound=PicturesBody)
 
 REPEATABLE: Final = frozenset({"labels", "template"})
-MAX_NAME_CHARS: Final = 200
 SPECIAL: Final = ("domain", "mode", "threshold", "reject", "reject_threshold")
 """Fields of ClassifyBody that a label set has too."""
 
@@ -234,27 +234,3 @@ def _fields(texts: Mapping[str, list[str]]) -> dict[str, Any]:
             raise InvalidRequest(f"{name[:80]} is given {len(values)} times", field=name[:80])
         fields[name] = values if len(values) > 1 else values[0]
     return fields
-
-
-def at_most(limit: int, values: Sequence[Any], field: str, setting: str) -> None:
-    """Refuse a list that is longer than the setting allows."""
-    if len(values) > limit:
-        raise InvalidRequest(
-            f"{field} has {len(values)} entries; at most {limit} (limit: {setting})", field=field
-        )
-
-
-def no_longer_than(limit: int, texts: Iterable[str], field: str, setting: str) -> None:
-    """Refuse a text that is longer than the setting allows."""
-    for index, text in enumerate(texts):
-        if len(text) > limit:
-            message = f"{field}[{index}] has {len(text)} characters; at most {limit} (limit: {setting})"
-            raise InvalidRequest(message, field=f"{field}[{index}]")
-
-
-def tidy(name: str | None) -> str | None:
-    """A file's name that is safe to print: its last part, printable, of bounded length."""
-    if not name:
-        return None
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return "".join(char if char.isprintable() else "�" for char in last[:MAX_NAME_CHARS]) or None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inputs import Picture, at_most
+from app.checks import at_most
+from app.inputs import Picture
 from app.parsing import decode_base64, offload_many
 from app.pictures import embed_each
 from app.settings import Settings

@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from models.encoder import Encoder
 from models.errors import CandidError, ImageRejected
 from models.image import ImageLimits
 from models.image_embeddings import EmbeddedImage, ImageEmbeddings
+from models.info import ModelInfo
 from models.label_matrices import LabelMatrices
 from models.preprocess import Preprocess
 from models.prompts import templates_of
@@ -41,31 +41,6 @@ from models.tokens import Tokens
 MIB = 1 << 20
 PROBE_TIMEOUT_S = 5.0  # for the real forward that must succeed after a failure
 STALLED_S = 60.0  # a longer forward hangs: whoever waits behind it ran out of time at half of this
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What a person wants to know about a loaded model."""
-
-    name: str
-    architecture: str
-    pretrained: str
-    embed_dim: int
-    image_size: int  # px
-    context_length: int  # tokens
-    licence: str
-    imagenet_top1: float | None  # percent, zero-shot
-    accuracy_source: str | None
-    device: str
-    precision: str
-    encoder: str  # what runs the towers: torch, openvino
-    kind: Literal["softmax", "sigmoid"]  # the loss it was trained with: CLIP's or SigLIP's
-    logit_scale: float
-    logit_bias: float | None
-    fingerprint: str  # SHA-256 of the weights
-    parameters: int
-    default_template: str  # name of a preset
-    note: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from models import catalogue, runners, sources
-from models.classifier import Classifier, ModelInfo, ServingOptions
+from models.classifier import Classifier, ServingOptions
 from models.devices import choose_device, choose_precision
 from models.encoder import Encoder, Runner
 from models.errors import CandidError, ModelUnavailable
+from models.info import ModelInfo
 from models.preprocess import Preprocess, from_open_clip
 from models.tokens import Tokens
 from models.towers import Towers

@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 
 from app import examples, store
 from app.answer_schemas import ErrorEnvelope
+from app.checks import at_most, no_longer_than
 from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.etags import condition_of, etag, is_known
-from app.inputs import at_most, no_longer_than
 from app.label_set_schemas import (
     LabelSetBody,
     LabelSetList,

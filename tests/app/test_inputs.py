@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.inputs import tidy
+from app.checks import tidy
 from app.schemas import ClassifyBody
 
 

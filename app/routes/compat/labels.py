@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.inputs import at_most, no_longer_than
+from app.checks import at_most, no_longer_than
 from app.parsing import offload_many
 from app.settings import Settings
 from models.errors import InvalidRequest

@@ -1,0 +1,34 @@
+"""Checks that more than one way in makes: how many, how long, and what a file may be called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from models.errors import InvalidRequest
+
+MAX_NAME_CHARS: Final = 200
+
+
+def at_most(limit: int, values: Sequence[Any], field: str, setting: str) -> None:
+    """Refuse a list that is longer than the setting allows."""
+    if len(values) > limit:
+        raise InvalidRequest(
+            f"{field} has {len(values)} entries; at most {limit} (limit: {setting})", field=field
+        )
+
+
+def no_longer_than(limit: int, texts: Iterable[str], field: str, setting: str) -> None:
+    """Refuse a text that is longer than the setting allows."""
+    for index, text in enumerate(texts):
+        if len(text) > limit:
+            message = f"{field}[{index}] has {len(text)} characters; at most {limit} (limit: {setting})"
+            raise InvalidRequest(message, field=f"{field}[{index}]")
+
+
+def tidy(name: str | None) -> str | None:
+    """A file's name that is safe to print: its last part, printable, of bounded length."""
+    if not name:
+        return None
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return "".join(char if char.isprintable() else "�" for char in last[:MAX_NAME_CHARS]) or None
