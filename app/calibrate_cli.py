@@ -106,6 +106,7 @@ def _answering(label_set: str | None, templates: list[str], settings: Settings) 
 
 
 def _fit(source: Path, answering: Answering, limit: int | None, seed: int, settings: Settings) -> Found:
+    from app.batch.local import for_many
     from app.main import load_options
     from models import load
     from models.answering import logits
@@ -115,7 +116,7 @@ def _fit(source: Path, answering: Answering, limit: int | None, seed: int, setti
     from models.evaluation import truth_of
 
     pictures = sample(find(source), limit, seed=seed)
-    classifier = load(settings.specs[0], load_options(settings))
+    classifier = load(settings.specs[0], for_many(load_options(settings)))
     info = classifier.info
     try:
         scorer, version = answering(classifier, pictures)

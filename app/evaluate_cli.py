@@ -96,6 +96,7 @@ def _measure(
     settings: Settings,
 ) -> tuple[list[Evaluation], Dataset]:
     """Every template and label set with every model, in the order they were named."""
+    from app.batch.local import for_many
     from app.main import load_options
     from models import load
     from models.dataset import find, sample
@@ -107,7 +108,7 @@ def _measure(
     pictures = sample(find(source), limit, seed=seed)
     found: list[Evaluation] = []
     for spec in dict.fromkeys(models):
-        classifier = load(spec, load_options(settings))
+        classifier = load(spec, for_many(load_options(settings)))
         try:
             with progress_bar(classifier.info.name) as progress:
                 found += measure(classifier, pictures, templates, domain=domain, ways=ways, progress=progress)

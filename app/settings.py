@@ -137,7 +137,11 @@ class Settings(BaseSettings):
         "`candid/texts` in the user's cache directory (`~/.cache`). Nothing is kept when "
         "`CANDID_TEXT_CACHE_BYTES` is 0.",
     )
-    image_cache_bytes: int = Field(64 * MIB, ge=0, description="Embeddings of pictures kept for each model.")
+    image_cache_bytes: int = Field(
+        64 * MIB,
+        ge=0,
+        description="Embeddings of pictures kept for each model by the service; the command line keeps none.",
+    )
     exact_decode: bool = Field(
         False, description="Decode JPEGs at full size, as open_clip does: slower, the same to three digits."
     )
