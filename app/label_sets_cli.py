@@ -159,13 +159,14 @@ def _embedded(
     pictures: Sequence[Path], read: Sequence[bytes], specs: Sequence[str], settings: Settings
 ) -> list[dict[str, Vectors]]:
     """Each picture's vectors by the models' fingerprints; none of one that cannot be read, which is told."""
+    from app.batch.local import for_many
     from app.main import load_options
     from models import load
 
     found: list[dict[str, Vectors]] = [{} for _ in read]
     refused: dict[int, str] = {}
     for spec in dict.fromkeys(specs):
-        classifier = load(spec, load_options(settings))
+        classifier = load(spec, for_many(load_options(settings)))
         try:
             futures = [classifier.embed_image(data) for data in read]
             for position, future in enumerate(futures):

@@ -153,9 +153,10 @@ def main() -> None:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """A line a model, tower and engine; a column a batch: a second, and times as fast as torch."""
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
     lines = [
-        "| model | tower | engine | " + " | ".join(f"batch {b}: /s | ratio" for b in BATCHES) + " | cosine |",
-        "| --- | --- | --- |" + " --: | --: |" * len(BATCHES) + " --: |",
+        "| model | tower | engine | " + " | ".join(f"batch {b}: /s | ratio" for b in batches) + " | cosine |",
+        "| --- | --- | --- |" + " --: | --: |" * len(batches) + " --: |",
     ]
     for key in dict.fromkeys((row["model"], row["tower"], row["engine"]) for row in rows):
         of = [row for row in rows if (row["model"], row["tower"], row["engine"]) == key]
@@ -171,6 +172,7 @@ def plot(rows: list[dict[str, Any]]) -> None:
     from matplotlib import pyplot
 
     parts = list(dict.fromkeys((row["model"], row["tower"]) for row in rows))
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
     engine_names = list(dict.fromkeys(row["engine"] for row in rows))
     figure, axes = pyplot.subplots(1, len(parts), figsize=(5 * len(parts), 4), squeeze=False)
     for axis, (model, tower) in zip(axes[0], parts, strict=True):
@@ -180,7 +182,7 @@ def plot(rows: list[dict[str, Any]]) -> None:
             axis.bar(places, [row["ratio"] for row in of], 0.8 / len(engine_names), label=engine)
         axis.axhline(1, color="grey", linewidth=0.8)
         axis.set(title=f"{model}, {tower}", ylabel="times as fast as torch, eager")
-        axis.set_xticks(range(len(BATCHES)), [f"batch {batch}" for batch in BATCHES])
+        axis.set_xticks(range(len(batches)), [f"batch {batch}" for batch in batches])
     axes[0][-1].legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(RESULTS.with_suffix(".png"), dpi=100)

@@ -18,6 +18,7 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from models.training import data, names, wordnet
 SETS = ("imagenette", "caltech101", "imagenet-1k-one-each")
 LEVELS = 4  # hypernyms upwards that still name what is seen
 WRONG = 3  # unrelated nouns a trial
+WAYS: tuple[Literal["photograph", "class"], ...] = ("photograph", "class")  # what is as likely as another
 PHRASE = 5  # words; WordNet's longer names are not tried
 
 
@@ -96,7 +98,7 @@ def trials(
     count: int,
     seed: int,
     *,
-    alike: str,
+    alike: Literal["photograph", "class"],
 ) -> list[Trial]:
     """`count` trials; every "photograph" or every "class" with words is as likely as another.
 
@@ -169,11 +171,11 @@ def main() -> None:
     classifier = models.load(chosen.model)
     try:
         for title, vocabulary in (("in no caption or label", outside), ("in no text of any kind", never)):
-            for alike in ("photograph", "class"):
+            for alike in WAYS:
                 games = trials(photographs, vocabulary, every, chosen.trials, chosen.seed, alike=alike)
                 row = {
                     "words": title,
-                    "as likely": f"every {alike}",
+                    "alike": f"every {alike}",
                     "nouns": len({w.noun for words in vocabulary.values() for w in words}),
                     "nouns_used": len({game.right for game in games}),
                     "trials": len(games),

@@ -17,7 +17,10 @@ from models.preprocess import Normalise, Preprocess
 
 
 class ImageTower(torch.nn.Module):
-    """uint8 pixels (B, 3, S, S) -> unit rows (B, D), float32."""
+    """uint8 pixels (B, 3, S, S) -> unit rows (B, D), float32.
+
+    The model is changed where that spares work and no answer (see `class_token`).
+    """
 
     def __init__(self, model: Any, preprocess: Preprocess, dtype: torch.dtype) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import argparse
 import time
 from pathlib import Path
 
-from models.training import batches, checkpoint, evaluate_zero_shot, tower
+from models.training import batches, checkpoint, evaluate_zero_shot, export, tower
 from models.training.learner import WEIGHTS, Run, begin, refresh, step
 from models.training.schedule import Clock, resolution, warm_cosine
 from models.training.team import Team, together
@@ -95,17 +95,23 @@ def _tell(run: Run, clock: Clock, folder: Path, **values: float) -> None:
     )
 
 
-def run(chosen: argparse.Namespace) -> None:
-    """The `joint` step of the command line."""
-    from models.training import data, export, names, text
+def made_of(chosen: argparse.Namespace) -> Run:
+    """A fresh run on the corpus, the words and the towers that were asked for."""
+    from models.training import data, names, text
 
     corpus = data.load(chosen.corpus, chosen.cache)
     lesson = text.lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
     model = tower.build(tower.config(chosen.image_tower, chosen.image_size)).to(tower.device())
-    started = begin(
-        model, corpus, names.gather(corpus, chosen.words), lesson, batch=chosen.batch, seed=chosen.seed
-    )
-    started.half_images = chosen.half_images
+    words = names.gather(corpus, chosen.words)
+    made = begin(model, corpus, words, lesson, batch=chosen.batch, seed=chosen.seed)
+    made.half_images = chosen.half_images
+    return made
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """The `joint` step of the command line."""
+    started = made_of(chosen)
+    model = started.model
     state = checkpoint.load(chosen.cache / "joint.pt")
     if state is not None:
         started.restore(state)

@@ -1,4 +1,7 @@
-"""What the joint training minimises. All rows are unit vectors; `scale` is the model's logit scale."""
+"""What the joint training and the tuning after it minimise.
+
+All rows are unit vectors; `scale` is the model's logit scale.
+"""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def train(
     while share < 1:
         for group in optimizer.param_groups:
             group["lr"] = RATE * warm_cosine(share, step, warm=WARM)
-        loss = _loss(text, *lesson.draw(batch // team.size, generator))
+        loss = lesson_loss(text, *lesson.draw(batch // team.size, generator))
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         share = team.average(parameters, clock.share)
@@ -198,12 +198,10 @@ def train(
     return step
 
 
-def _loss(text: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The lesson's loss on N strings, run in two parts of like lengths so that little is padding."""
-    order = ids.argmax(dim=-1).argsort()
-    with tower.half():
-        vectors = torch.cat([tower.encode_text(text, ids[part]) for part in order.chunk(2)])  # (N, D)
-    return loss_against(vectors, targets[order].to(vectors.device))
+def lesson_loss(text: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The lesson's loss on N strings."""
+    vectors = tower.encode_in_parts(text, ids, parts=2)  # (N, D)
+    return loss_against(vectors, targets.to(vectors.device))
 
 
 def _state(text: Any, optimizer: torch.optim.Optimizer, step: int, clock: Clock) -> dict[str, Any]:

@@ -100,6 +100,14 @@ def encode_text(text: Any, ids: torch.Tensor) -> torch.Tensor:
     return F.normalize((x @ text.text_projection).float(), dim=-1)  # (N, D)
 
 
+def encode_in_parts(text: Any, ids: torch.Tensor, *, parts: int) -> torch.Tensor:
+    """`encode_text`, like lengths together so that little is padding, and in bfloat16 where it can be."""
+    order = ids.argmax(dim=-1).argsort()
+    with half():
+        rows = torch.cat([encode_text(text, ids[part]) for part in order.chunk(parts)])
+    return rows[order.argsort().to(rows.device)]
+
+
 @torch.no_grad()
 def encode_texts(text: Any, texts: Sequence[str], *, batch: int = 256) -> torch.Tensor:
     """N strings -> unit rows (N, D), without gradients and like lengths together."""

@@ -1,7 +1,7 @@
 """Third phase: the text tower alone learns to find pictures whose vectors stay as they are.
 
 Locked-image tuning (LiT, Zhai et al. 2022). Where the pictures' vectors are known a step costs only its
-texts, so each of thousands of names meets thousands of pictures in one step, which the joint training could
+texts, so more than a thousand names meet thousands of pictures in one step, which the joint training could
 not pay for: there the names in the banks are embedded anew now and then, and no gradient reaches them.
 """
 
@@ -19,23 +19,23 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from models.training import batches, checkpoint, evaluate_zero_shot, losses, tower
+from models.training import batches, checkpoint, evaluate_zero_shot, joint, losses, tower
 from models.training.augment import augment
-from models.training.data import Corpus
-from models.training.learner import WEIGHTS, dense, kinds_seen
-from models.training.names import Names
+from models.training.learner import WEIGHTS, Run, dense
 from models.training.schedule import Clock, warm_cosine
 from models.training.team import Team, together
-from models.training.text import Lesson, loss_against
+from models.training.text import lesson_loss
 
+TUNED = "tuned.pt"
 RATE = 5e-4  # learning rate of AdamW
 WARM = 40  # steps up to it
 PICTURES = 24_000  # vectors that the text tower learns from, over all processes
-AT_ONCE = 4096  # of them in a step, of each process
-NAMES = {"kinds": 700, "strangers": 350, "labels": 350, "soft": 350}  # drawn from each bank in a step
-PAIRS = 96  # pictures in a step that bring a text of their own, captions among them
+# Of a step, in each process:
+AT_ONCE = 4096  # vectors, at most
+NAMES = {"kinds": 700, "strangers": 350, "labels": 350, "soft": 350}  # drawn from each bank
+PAIRS = 96  # pictures that bring a text of their own, captions among them
 REPLAY = 64  # strings of the first phase's lesson
-CHUNKS = 4  # parts of like lengths in which a step's texts are run
+PARTS = 4  # of like lengths, in which the texts are run
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,14 @@ class Locked:
 
 
 @torch.no_grad()
-def embed(
-    visual: Any, corpus: Corpus, count: int, side: int, generator: torch.Generator, *, tell: bool
-) -> Locked:
+def embed(run: Run, count: int, side: int, *, tell: bool) -> Locked:
     """`count` pictures, drawn and augmented as in the joint training, at `side` px."""
-    rng = np.random.default_rng(generator.initial_seed())
-    chosen = np.sort(rng.choice(len(corpus), count, p=batches.weights(corpus)))
+    chosen = np.sort(run.rng.choice(len(run.corpus), count, p=batches.weights(run.corpus)))
     rows, told = [], time.monotonic()
-    device = next(visual.parameters()).device
     for part in np.array_split(chosen, max(1, count // 96)):
-        pixels = augment(torch.from_numpy(corpus.images[part]).to(device), side, generator)
-        with tower.half():
-            found = visual(pixels)
+        pixels = augment(run.pixels(part), side, run.generator)
+        with tower.half(run.half_images):
+            found = run.model.visual(pixels)
         rows.append(F.normalize(found.float(), dim=-1))
         if tell and time.monotonic() - told > 20:
             told = time.monotonic()
@@ -66,20 +62,11 @@ def embed(
     return Locked(chosen, torch.cat(rows))
 
 
-def loss(
-    text: Any,
-    scale: float,
-    locked: Locked,
-    corpus: Corpus,
-    names: Names,
-    lesson: Lesson,
-    rng: np.random.Generator,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """The joint training's losses but for the pictures', over names that are drawn anew each step."""
-    device = locked.rows.device
+def loss(run: Run, locked: Locked) -> torch.Tensor:
+    """The joint training's losses but for the features, over names that are drawn anew each step."""
+    corpus, names, rng, text = run.corpus, run.names, run.rng, run.model.text
     at = rng.choice(len(locked.chosen), min(AT_ONCE, len(locked.chosen)), replace=False)
-    chosen, rows = locked.chosen[at], locked.rows[torch.from_numpy(at).to(device)]
+    chosen, rows = locked.chosen[at], locked.rows[run.rows(at)[0]]  # (B,), (B, D)
 
     def drawn(name: str, bank: Sequence[Any]) -> NDArray[np.int64]:
         return rng.choice(len(bank), min(NAMES[name], len(bank)), replace=False)
@@ -94,88 +81,80 @@ def loss(
         "contrastive": own,
     }
     ids = tower.tokenise(batches.wrapped([each for texts in parts.values() for each in texts], rng))
-    recited, targets = lesson.draw(REPLAY, generator)
+    vectors = tower.encode_in_parts(text, ids, parts=PARTS)  # (T, D)
     counts = [len(each) for each in parts.values()]
-    banks = dict(zip(parts, torch.split(_vectors(text, ids), counts), strict=True))
-    wanted = {
-        "kinds": kinds_seen(corpus, names, chosen)[:, kinds],
-        "labels": dense(names.bank_ids[chosen], names.bank_p[chosen], len(names.bank))[:, labels],
-        "soft": dense(corpus.soft_ids[chosen], corpus.soft_p[chosen], len(corpus.classes))[:, classes],
-    }
-    factor = torch.tensor(scale, device=device)
-    found = {
-        name: losses.soft_rows(rows, banks[name], torch.from_numpy(each).to(device), factor)
-        for name, each in wanted.items()
-    }
-    found["contrastive"] = losses.contrastive(rows[:PAIRS], banks["contrastive"], match.to(device), factor)
-    found["replay"] = loss_against(_vectors(text, recited), targets.to(device))
+    banks = dict(zip(parts, torch.split(vectors, counts), strict=True))
+    soft, of_kinds, of_labels = run.rows(
+        dense(corpus.soft_ids[chosen], corpus.soft_p[chosen], len(corpus.classes)),  # (B, 1000)
+        names.kinds_of[:, kinds],
+        dense(names.bank_ids[chosen], names.bank_p[chosen], len(names.bank))[:, labels],
+    )
+    wanted = {"kinds": soft @ of_kinds, "labels": of_labels, "soft": soft[:, classes]}
+    scale = run.model.logit_scale.detach().exp()
+    found = {name: losses.soft_rows(rows, banks[name], each, scale) for name, each in wanted.items()}
+    found["contrastive"] = losses.contrastive(rows[:PAIRS], banks["contrastive"], match.to(run.device), scale)
+    found["replay"] = lesson_loss(text, *run.lesson.draw(REPLAY, run.generator))
     return torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum()
 
 
-def _vectors(text: Any, ids: torch.Tensor) -> torch.Tensor:
-    """(N, CONTEXT) -> unit rows (N, D), like lengths together."""
-    order = ids.argmax(dim=-1).argsort()
-    with tower.half():
-        rows = torch.cat([tower.encode_text(text, ids[part]) for part in order.chunk(CHUNKS)])
-    return rows[order.argsort().to(rows.device)]
-
-
 def train(
-    model: Any,
-    corpus: Corpus,
-    names: Names,
-    lesson: Lesson,
+    run: Run,
     clock: Clock,
-    path: Path,
-    state: dict[str, Any],
     sets: list[evaluate_zero_shot.ZeroShotSet],
+    folder: Path,
+    state: dict[str, Any],
     *,
     side: int,
-    seed: int,
-    team: Team,
     save_every_s: float = 120,
+    evaluate_every_s: float = 420,
 ) -> None:
-    """Train until the clock's budget is spent and keep `state` in `path` with what was learnt."""
+    """Train until the clock's budget is spent; keeps `state` in tuned.pt and adds to joint.jsonl."""
+    share = clock.before_s / clock.budget_s  # the same for all of the team, so that all begin or none
+    if share >= 1:
+        return
     step = state["tuned"]
-    generator = torch.Generator().manual_seed(seed + 1000 * team.rank + step)
-    rng = np.random.default_rng([seed, team.rank, step])
-    model.eval()  # also the image tower: its running means are as locked as its weights
-    locked = embed(model.visual, corpus, PICTURES // team.size, side, generator, tell=team.leads)
-    model.text.token_embedding.weight.requires_grad_(False)
-    learning = [p for p in model.text.parameters() if p.requires_grad]
+    run.model.eval()  # also the image tower: its running means are as locked as its weights
+    locked = embed(run, PICTURES // run.team.size, side, tell=run.team.leads)
+    learning = [p for p in run.model.text.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     if state["optimizer"] is not None:
         optimizer.load_state_dict(state["optimizer"])
-    scale = float(model.logit_scale.detach().exp())
-    saved, share, total = time.monotonic(), clock.share, 0.0
-
-    def keep() -> None:
-        learnt = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        checkpoint.save(path, {**state, **learnt, "tuned": step, "elapsed": clock.elapsed})
-        found = evaluate_zero_shot.evaluate(model, sets, side)
-        told = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-        print(f"tune: step {step}, loss {total:.4f}, {told}, {clock.left / 60:.1f} min left", flush=True)
-
+    saved = measured = time.monotonic()
     while share < 1:
         for group in optimizer.param_groups:
             group["lr"] = RATE * warm_cosine(share, step, warm=WARM)
-        value = loss(model.text, scale, locked, corpus, names, lesson, rng, generator)
+        value = loss(run, locked)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(value)
-        share = team.average(learning, clock.share)
+        share = run.team.average(learning, clock.share)
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
-        step, total = step + 1, float(value.detach())
-        if team.leads and time.monotonic() - saved > save_every_s:
-            keep()
+        step += 1
+        if not run.team.leads:
+            continue  # the others wait at the next step while the leader writes or measures
+        over, now = share >= 1, time.monotonic()
+        if over or now - saved > save_every_s:
+            learnt = {"model": run.model.state_dict(), "optimizer": optimizer.state_dict()}
+            state = {**state, **learnt, "tuned": step, "elapsed": clock.elapsed}
+            checkpoint.save(folder / TUNED, state)
+            print(
+                f"tune: step {step}, loss {float(value.detach()):.4f}, {clock.left / 60:.1f} min left",
+                flush=True,
+            )
             saved = time.monotonic()
-    if team.leads:
-        keep()
+        if sets and (over or now - measured > evaluate_every_s):
+            found = evaluate_zero_shot.evaluate(run.model, sets, side)
+            hours = (state["joint_s"] + clock.elapsed) / 3600
+            top1 = {f"top1 {name}": round(right, 4) for name, right in found.items()}
+            line = {"step": state["of"], "seen": state["seen"], "hours": hours, "tuned": step, **top1}
+            checkpoint.log(folder / "joint.jsonl", **line)
+            print(f"tune: step {step}, {top1}", flush=True)
+            measured = time.monotonic()
 
 
-def begin(joint: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The state in `path` if it goes on from just this checkpoint of `joint`, else a fresh one."""
-    state = checkpoint.load(path)
+def begin(joint: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The state in tuned.pt if it goes on from just this checkpoint of `joint`, else a fresh one."""
+    state = checkpoint.load(folder / TUNED)
     if state is not None and state["of"] == joint["step"]:
         return state
     return {
@@ -186,27 +165,18 @@ def begin(joint: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def run(chosen: argparse.Namespace) -> None:
     """The `tune` step of the command line."""
-    from models.training import data, names, text
-
-    joint = checkpoint.load(chosen.cache / "joint.pt")
-    if joint is None:
+    kept = checkpoint.load(chosen.cache / "joint.pt")
+    if kept is None:
         raise FileNotFoundError(f"{chosen.cache}/joint.pt is not there: run the step `joint` first")
-    corpus = data.load(chosen.corpus, chosen.cache)
-    words = names.gather(corpus, chosen.words)
-    lesson = text.lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
-    path = chosen.cache / "tuned.pt"
-    state = begin(joint, path)
-    model = tower.build(tower.config(chosen.image_tower, chosen.image_size)).to(tower.device())
-    model.load_state_dict(state["model"])
+    started = joint.made_of(chosen)
+    state = begin(kept, chosen.cache)
+    started.model.load_state_dict(state["model"])
+    started.step = state["tuned"]  # other chances after an interruption
     sets = evaluate_zero_shot.read_sets(chosen.eval, chosen.cache)
 
     def work(team: Team) -> None:
+        started.part_of(team, chosen.seed)
         clock = Clock(chosen.tune_hours * 3600, state["elapsed"])
-        train(
-            *(model, corpus, words, lesson, clock, path, state, sets),
-            side=chosen.image_size,
-            seed=chosen.seed,
-            team=team,
-        )
+        train(started, clock, sets, chosen.cache, state, side=chosen.image_size)
 
     together(chosen.processes, work)

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from open_clip import CLIP
 from open_clip.transformer import VisionTransformer
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.class_token import leave_out_patches
+from models.preprocess import Preprocess
+from models.towers import ImageTower
 
 SIDE, PATCH, WIDTH, LAYERS = 64, 16, 64, 3
 TOKENS = (SIDE // PATCH) ** 2 + 1
@@ -55,3 +58,19 @@ def test_a_tower_that_reads_its_patches_is_left_whole(more: dict[str, Any]) -> N
     before = {name: type(module) for name, module in whole.named_modules()}
     leave_out_patches(whole)
     assert {name: type(module) for name, module in whole.named_modules()} == before
+
+
+def test_the_tower_that_is_served_does_so() -> None:
+    torch.manual_seed(0)
+    vision = {"layers": LAYERS, "width": WIDTH, "head_width": 16, "patch_size": PATCH, "image_size": SIDE}
+    model = CLIP(32, vision, {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1})
+    pixels = torch.randint(0, 256, (2, 3, SIDE, SIDE), dtype=torch.uint8)
+    whole = copy.deepcopy(model).eval()
+    served = ImageTower(model, Preprocess((SIDE, SIDE)), torch.float32).eval()
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as all_of_it:
+            wanted = whole.encode_image(served.normalise(pixels), normalize=True)
+        with FlopCounterMode(display=False) as less:
+            rows = served(pixels)
+    torch.testing.assert_close(rows, wanted, rtol=0, atol=1e-5)
+    assert less.get_total_flops() < all_of_it.get_total_flops()
