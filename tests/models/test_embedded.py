@@ -43,7 +43,7 @@ def test_the_model_card_says_what_the_model_is_not_for() -> None:
         assert needed in card, needed
 
 
-SHORT = pytest.mark.xfail(reason="under four hours of training were too few; see the model card")
+SHORT = pytest.mark.xfail(reason="five hours of training were too few; see the model card")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ SHORT = pytest.mark.xfail(reason="under four hours of training were too few; see
         ("cat", ["coffee cup", "motorcycle", "airplane"]),
         ("coffee cup", ["cat", "motorcycle", "airplane"]),
         pytest.param("astronaut", ["firefighter", "chef"], marks=SHORT),
-        pytest.param("rocket", ["lighthouse", "airplane"], marks=SHORT),
+        ("rocket", ["lighthouse", "airplane"]),
         pytest.param("motorcycle", ["bicycle", "tractor"], marks=SHORT),
     ],
 )
