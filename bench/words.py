@@ -18,7 +18,7 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -28,8 +28,9 @@ from models.training import data, names, wordnet
 SETS = ("imagenette", "caltech101", "imagenet-1k-one-each")
 LEVELS = 4  # hypernyms upwards that still name what is seen
 WRONG = 3  # unrelated nouns a trial
-WAYS: tuple[Literal["photograph", "class"], ...] = ("photograph", "class")  # what is as likely as another
 PHRASE = 5  # words; WordNet's longer names are not tried
+
+Alike = Literal["photograph", "class"]  # of which each is as likely as another
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def trials(
     count: int,
     seed: int,
     *,
-    alike: Literal["photograph", "class"],
+    alike: Alike,
 ) -> list[Trial]:
     """`count` trials; every "photograph" or every "class" with words is as likely as another.
 
@@ -112,14 +113,12 @@ def trials(
     classes = sorted(by_class)
     sizes = np.array([len(by_class[offset]) if alike == "photograph" else 1 for offset in classes])
     pool = sorted({(w.noun, w.offset) for offset in classes for w in vocabulary[offset]})
+    kin = {o: set(wordnet.upwards(o, every)[: LEVELS + 2]) for o in {*classes, *(other for _, other in pool)}}
     found: list[Trial] = []
     while len(found) < count:
         offset = classes[int(rng.choice(len(classes), p=sizes / sizes.sum()))]
         right = vocabulary[offset][int(rng.integers(len(vocabulary[offset])))]
-        near = set(wordnet.upwards(offset, every)[: LEVELS + 2])
-        strangers = [
-            noun for noun, other in pool if near.isdisjoint(wordnet.upwards(other, every)[: LEVELS + 2])
-        ]
+        strangers = [noun for noun, other in pool if kin[offset].isdisjoint(kin[other])]
         wrong = tuple(str(noun) for noun in rng.choice(strangers, WRONG, replace=False))
         pictures = by_class[offset]
         found.append(Trial(pictures[int(rng.integers(len(pictures)))], right.noun, wrong))
@@ -171,7 +170,7 @@ def main() -> None:
     classifier = models.load(chosen.model)
     try:
         for title, vocabulary in (("in no caption or label", outside), ("in no text of any kind", never)):
-            for alike in WAYS:
+            for alike in get_args(Alike):
                 games = trials(photographs, vocabulary, every, chosen.trials, chosen.seed, alike=alike)
                 row = {
                     "words": title,

@@ -25,7 +25,7 @@ from models.training.data import Corpus
 from models.training.names import Names
 from models.training.schedule import Clock
 from models.training.team import Team
-from models.training.text import Lesson, loss_against
+from models.training.text import Lesson, lesson_loss
 
 IMAGE_RATE, TEXT_RATE, DECAY = 2e-3, 1e-4, 0.05  # learning rates and weight decay of AdamW
 TEXT_EVERY = 3  # steps; the text tower runs, and learns, in one of so many: it costs as much as the images do
@@ -147,12 +147,10 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
     }
     if run.step % TEXT_EVERY == 0:
         texts, match = batches.batch_texts(names, chosen, run.rng)
-        ids, targets = run.lesson.draw(REPLAY, run.generator)
         with tower.half():
             vectors = tower.encode_text(model.text, tower.tokenise(batches.wrapped(texts, run.rng)))  # (T, D)
-            recited = tower.encode_text(model.text, ids)  # (REPLAY, D)
         found["contrastive"] = losses.contrastive(images, vectors, match.to(run.device), scale)
-        found["replay"] = loss_against(recited, targets.to(run.device))
+        found["replay"] = lesson_loss(model.text, *run.lesson.draw(REPLAY, run.generator))
     total = torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum()
     run.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(total)

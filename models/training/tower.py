@@ -121,4 +121,4 @@ def encode_texts(text: Any, texts: Sequence[str], *, batch: int = 256) -> torch.
 
 def encode_image(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Normalised pixels (B, 3, S, S) -> unit rows (B, D)."""
-    return F.normalize(visual(pixels), dim=-1)
+    return F.normalize(visual(pixels).float(), dim=-1)

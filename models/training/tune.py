@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from models.training import batches, checkpoint, evaluate_zero_shot, joint, losses, tower
 from models.training.augment import augment
-from models.training.learner import WEIGHTS, Run, dense
+from models.training.learner import REPLAY, WEIGHTS, Run, dense
 from models.training.schedule import Clock, warm_cosine
 from models.training.team import Team, together
 from models.training.text import lesson_loss
@@ -34,7 +33,6 @@ PICTURES = 24_000  # vectors that the text tower learns from, over all processes
 AT_ONCE = 4096  # vectors, at most
 NAMES = {"kinds": 700, "strangers": 350, "labels": 350, "soft": 350}  # drawn from each bank
 PAIRS = 96  # pictures that bring a text of their own, captions among them
-REPLAY = 64  # strings of the first phase's lesson
 PARTS = 4  # of like lengths, in which the texts are run
 
 
@@ -54,8 +52,7 @@ def embed(run: Run, count: int, side: int, *, tell: bool) -> Locked:
     for part in np.array_split(chosen, max(1, count // 96)):
         pixels = augment(run.pixels(part), side, run.generator)
         with tower.half(run.half_images):
-            found = run.model.visual(pixels)
-        rows.append(F.normalize(found.float(), dim=-1))
+            rows.append(tower.encode_image(run.model.visual, pixels))
         if tell and time.monotonic() - told > 20:
             told = time.monotonic()
             print(f"tune: {sum(map(len, rows))} of {count} pictures embedded", flush=True)
@@ -158,8 +155,13 @@ def begin(joint: dict[str, Any], folder: Path) -> dict[str, Any]:
     if state is not None and state["of"] == joint["step"]:
         return state
     return {
-        **{name: joint[name] for name in ("model", "seen")},
-        **{"of": joint["step"], "joint_s": joint["elapsed"], "optimizer": None, "tuned": 0, "elapsed": 0.0},
+        "model": joint["model"],
+        "optimizer": None,
+        "of": joint["step"],
+        "seen": joint["seen"],
+        "joint_s": joint["elapsed"],
+        "tuned": 0,
+        "elapsed": 0.0,
     }
 
 
