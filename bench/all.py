@@ -3,8 +3,8 @@
     python -m bench.all --only peers --only batching
     python -m bench.all --report
 
-Each benchmark is a process of its own and writes bench/results/NAME.json. bench/results.md, .json and the
-plots are made of those.
+Each benchmark is a process of its own and writes bench/results/NAME.json. bench/results.md, .json, the plots
+and the tables in README.md and docs/ are made of those.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ STEPS = {
     "pictures": "bench.pictures",
     "startup": "bench.startup",
     "many": "bench.many",
+    "speeds": "bench.speeds",
 }
 
 
-PAUSES = ("peers", "batching", "encoders", "text", "pictures")  # take --quiet: longer, with work between
+PAUSES = ("peers", "batching", "encoders", "text")  # take --quiet: longer, with work between
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,9 +24,10 @@ def pixels(classifier: Classifier, data: bytes) -> Any:
 
 
 def seconds(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> float:
-    """Mean seconds of a forward pass over about `spend` seconds of them, at least two."""
-    count, started = 0, time.perf_counter()
-    while count < 2 or time.perf_counter() - started < spend:
+    """Median seconds of a forward pass over about `spend` seconds of them, at least three."""
+    taken: list[float] = []
+    while len(taken) < 3 or sum(taken) < spend:
+        started = time.perf_counter()
         encode(batch)
-        count += 1
-    return (time.perf_counter() - started) / count
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)

@@ -3,7 +3,7 @@
 For ViT-B/32 (random weights: time does not depend on values) and the embedded model, batches of 1, 8, 16 and
 32 pictures, and of prompts of short labels. Every engine gets each batch once a round; the median of the
 rounds counts, and the ratio is the median of each round's ratio to torch. The cosine is the lowest to
-torch's answers. Figures go to bench/results/encoders.json, .md and .png.
+torch's answers. Who begins a round changes. Figures go to bench/results/encoders.json, .md and .png.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ BATCHES = (1, 8, 16, 32)
 MIN_ROUNDS, CASE_S = 3, 18.0
 REST_S = 0.05  # the threads of the engine before spin for a while after their work
 MODELS = {"ViT-B-32": weights.for_open_clip, "embedded": lambda: "embedded"}
+
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -97,6 +100,12 @@ def cases(model: str, towers: Towers, encode: Callable[[int], torch.Tensor]) -> 
     return found
 
 
+def rotated(ways: list[T], turn: int) -> list[T]:
+    """The same ways, another one first in each turn."""
+    first = turn % len(ways)
+    return ways[first:] + ways[:first]
+
+
 def measure(case: Case, runners: dict[str, Runner], rounds: int) -> None:
     """All engines in turn, `rounds` times, after one that is not counted. Long cases get fewer rounds."""
     began = time.monotonic()
@@ -107,7 +116,7 @@ def measure(case: Case, runners: dict[str, Runner], rounds: int) -> None:
     for done in range(rounds):
         if done >= MIN_ROUNDS and time.monotonic() - began > CASE_S:
             break
-        for engine, runner in runners.items():
+        for engine, runner in rotated(list(runners.items()), done):
             time.sleep(REST_S)
             started = time.perf_counter()
             case.run(runner)

@@ -11,14 +11,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, memory and system."""
+    """Processor, its widest vectors that torch uses, cores, memory and system."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",

@@ -1,13 +1,14 @@
-"""bench/results.md, bench/results.json and the plots, from what the benchmarks left in bench/results/."""
+"""bench/results.md, .json, the plots and the pages' tables, from what benchmarks left in bench/results/."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import plots
+from bench import plots, quoted
+from bench.quoted import table
 
 FOLDER = Path(__file__).parent
 HEAD = """\
@@ -21,11 +22,12 @@ Found = dict[str, Any]
 
 
 def write() -> None:
-    """The table, everything in one JSON file, and the plots."""
+    """The tables, everything in one JSON file, and the plots."""
     found = read()
     (FOLDER / "results.md").write_text(text_of(found), "utf-8")
     (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     plots.draw(found, FOLDER / "results")
+    quoted.write(found)
 
 
 def read() -> dict[str, Found]:
@@ -50,17 +52,12 @@ def measured_on(found: Found) -> str:
     if "machine" not in found:
         return ""
     machine = found["machine"]
+    processor = f"{machine['processor']} ({machine['instructions']})"
     used = [f"{name} {version}" for name, version in found["versions"].items() if version != "not installed"]
     return (
-        f"`{found['command']}` on {machine['cores']} cores of {machine['processor']}, "
+        f"`{found['command']}` on {machine['cores']} cores of {processor}, "
         f"{machine['memory_gib']} GiB, {machine['system']}; Python {machine['python']}, {', '.join(used)}.\n"
     )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; all but the first column are numbers."""
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def peers(found: Found) -> str:
@@ -86,19 +83,21 @@ def peers(found: Found) -> str:
     cut = [
         f"{name} {given['pictures']['pictures']:.0f}"
         for name, given in services.items()
-        if given["pictures"]["pictures"] < 500
+        if given["pictures"]["pictures"] < 500 and not given["pictures"]["errors"]
     ]
     limit = f" Within the time limit, of the 500: {', '.join(cut)}." if cut else ""
     apart = ", ".join(f"{name} {value:g}" for name, value in found["differences"].items())
     return f"""## Peers
 
-One ViT-B/32 with random weights, the very same in each program's format, in float32 on the CPU, every service
-with the same torch; one is measured while the others are stopped, in turn. Photographs (451 × 300, or
-4000 × 3000) are scikit-image's, cropped and lit so that they differ; Candid's cache of pictures is off, its
-cache of texts begins empty. infinity_emb is asked twice for one ranking: for the labels' vectors and for the
-picture's.
+One ViT-B/32 with random weights, the very same in each program's format, in float32 on the CPU. The peers
+run on the same torch, Candid as it is installed: on OpenVINO. One is measured while the others are stopped,
+in turn. Photographs (451 × 300, or 4000 × 3000) are scikit-image's, cropped and lit so that they differ.
+Candid's cache of pictures is off; its cache of texts is on, so that labels cost it nothing after their first
+time. The others encode them for every answer. infinity_emb is asked twice for one ranking: for the labels'
+vectors and for the picture's.
 
-Answers a second, each one's best round (photographs a second in the last column):
+Answers a second, each one's best round (photographs a second in the last column; the thousand labels are
+asked in one round only):
 
 {table(["", *tasks.values()], [*per_second, best, wanted])}
 Milliseconds, p50 / p99 of the bursts; 1,000 labels the first and the second time; peak of resident MiB:
@@ -109,7 +108,8 @@ Milliseconds, p50 / p99 of the bursts; 1,000 labels the first and the second tim
             latencies,
         )
     }
-Largest difference of a probability from Candid's: {apart}.{limit}
+Largest difference of a probability from Candid's, as a share of what lies between the most and the least
+likely label: {apart}.{limit}
 
 {chr(10).join([*versions, *missing])}
 
@@ -136,7 +136,7 @@ ViT-B/32; the bare encoder is the same one in its own process, tensors in and ve
 | p50 in times of the bare encoder's best batch | {found["p50_in_best_batch_times"]:.2f} | ≤ 2 |
 | p50 in times of a batch of the mean size | {found["p50_in_batch_times"]:.2f} | |
 | one client alone, p50, ms | {found["alone_p50_ms"]:.1f} | |
-| of that: decoding and the bare encoder, ms | {found["decode_ms"] + found["bare_1_ms"]:.1f} | |
+| decoding and the bare encoder, each by itself, ms | {found["decode_ms"] + found["bare_1_ms"]:.1f} | |
 | errors | {found["errors"]:.0f} | 0 |
 
 A picture waits for the batch that is under way and then for its own. Those two hold all clients' pictures, so
@@ -183,22 +183,23 @@ A small request takes {alone["p50"]:.0f} ms (p99 {alone["p99"]:.0f}) alone, and 
 
 
 def pictures(found: Found) -> str:
-    ways = list(next(iter(found["models"].values()))["ms"])
     rows = [
         [
-            name,
-            *(f"{given['ms'][way]:.1f}" for way in ways),
+            f"{name}, {given['mean_bytes'] / 1e6:.1f} MB",
+            *(f"{each:.1f}" for each in given["ms"].values()),
             f"{given['times_as_fast']:.1f}",
-            f"{given['cosine_to_exact']['min']:.4f}",
+            f"{given['cosine_to_exact']['min']:.4f}" if "cosine_to_exact" in given else "",
         ]
-        for name, given in found["models"].items()
+        for name, qualities in found["models"].items()
+        for given in qualities.values()
     ]
     return f"""## 12-megapixel photographs
 
-Milliseconds from a JPEG file to the model's pixels: open_clip's transform, Candid decoding every pixel
-(`CANDID_EXACT_DECODE=true`), and Candid as it is; and the lowest cosine between the vectors of its two ways.
+Milliseconds from a JPEG file to the numbers that the tower takes: open_clip's transform, Candid decoding
+every pixel (`CANDID_EXACT_DECODE=true`), and Candid as it is; and the lowest cosine between the vectors of its two.
+Undoing the Huffman code costs the same at every scale: the larger the file, the less a smaller scale saves.
 
-{table(["", *ways, "times as fast", "cosine"], rows)}"""
+{table(["", "open_clip", "every pixel", "Candid", "times as fast", "cosine"], rows)}"""
 
 
 def startup(found: Found) -> str:
@@ -210,22 +211,20 @@ takes {found["import_open_clip_s"]:.2f} s: {found["ratio"]:.2f} times (wanted: a
 
 
 def many(found: Found) -> str:
-    rows = [
-        [
-            f"`{given['command']}`",
-            f"{given['pictures']:,}",
-            f"{given['pictures'] / given['command_s']:.0f}",
-            f"{given['ratio_to_decode_and_encode']:.2f}",
-            f"{given['ratio_to_encode']:.2f}",
-        ]
-        for given in found.values()
-    ]
-    head = ["", "files", "files/s", "time / decoding and encoding", "time / forward passes alone"]
     return f"""## A folder of photographs
 
-`candid classify` on the files of a folder, embedded model, beside a script that only decodes and encodes.
+`candid classify` on the files of a folder, beside a script that only decodes and encodes.
 
-{table(head, rows)}"""
+{quoted.folder({"many": found})}"""
+
+
+def speeds(found: Found) -> str:
+    rows = [[name, f"{seconds:g}"] for name, seconds in found["seconds"].items()]
+    return f"""## One picture, one core
+
+Seconds of the processor for one picture in the image tower (float32, torch, random weights).
+
+{table(["", "seconds"], rows)}"""
 
 
 SECTIONS: dict[str, Callable[[Found], str]] = {
@@ -236,4 +235,5 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "pictures": pictures,
     "startup": startup,
     "many": many,
+    "speeds": speeds,
 }

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from open_clip import get_model_config
 from open_clip.model import _build_vision_tower
 
+from bench import machine
 from models.catalogue import CATALOGUE, EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "speeds.json"
@@ -71,21 +71,11 @@ def keep(architecture: str, taken: float) -> None:
     known = json.loads(RESULTS.read_text("utf-8"))["seconds"] if RESULTS.exists() else {}
     result = {
         "command": "python -m bench.speeds",
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "cpu": cpu(),
+        "machine": machine.describe(),
+        "versions": machine.versions(),
         "seconds": {**known, architecture: float(f"{taken:.3g}")},
     }
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-
-
-def cpu() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import torch
 from app.main import load_options
 from app.settings import Settings
 from bench import machine, photographs, weights
+from bench.encoders import REST_S, rotated
 from bench.load import Request, Timing, ask, burst, connect, form
 from bench.peers import services
 from bench.peers.services import Service
@@ -81,8 +82,9 @@ def encoding(asked: argparse.Namespace) -> dict[str, Any]:
     rows = {way: np.concatenate([encode(chunk) for chunk in chunks]) for way, encode in ways.items()}
     taken: dict[str, list[float]] = {way: [] for way in ways}
     with machine.quiet(asked.quiet):
-        for _ in range(asked.rounds):
-            for way, encode in ways.items():
+        for turn in range(asked.rounds):
+            for way, encode in rotated(list(ways.items()), turn):
+                time.sleep(REST_S)
                 started = time.perf_counter()
                 for chunk in chunks:
                     encode(chunk)
@@ -201,6 +203,9 @@ def beside_many(large: Request, few: Request) -> tuple[Timing, list[int]]:
 
 
 def percentiles(timing: Timing) -> dict[str, float]:
+    """Milliseconds. Raises RuntimeError for a burst in which not every request was answered."""
+    if timing.errors:
+        raise RuntimeError(f"{timing.errors} small requests failed")
     return {"p50": round(1e3 * timing.median, 1), "p99": round(1e3 * timing.percentile(0.99), 1)}
 
 

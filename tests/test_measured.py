@@ -1,6 +1,7 @@
-"""The guide's figures and the code's constants are what bench/answers.py measured on the weights that ship.
+"""What pages and code say was measured is what bench/results/ holds.
 
-After new weights: `python -m bench.answers`.
+After new weights: `python -m bench.answers`. `make bench` writes its pages itself; so does its report alone,
+`python -m bench.all --report`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import re
 from pathlib import Path
 
-from bench import answers_written
+import pytest
+
+from bench import answers_written, quoted, report
 from models import catalogue, fitted, multi
 
 ROOT = Path(__file__).parents[1]
@@ -39,3 +42,18 @@ def test_the_codes_constants_are_the_measured_ones() -> None:
         round(FOUND["many"]["slope"], 2),
         round(FOUND["many"]["offset"], 2),
     )
+
+
+@pytest.mark.parametrize("name", quoted.PLACES)
+def test_pages_quote_the_benchmarks(name: str) -> None:
+    page = (ROOT / quoted.PLACES[name][0]).read_text(encoding="utf-8")
+    assert quoted.quoted(name, page, report.read()) == page
+
+
+def test_the_report_is_of_the_benchmarks_figures() -> None:
+    assert report.text_of(report.read()) == (ROOT / "bench/results.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_table_names_candids_rate_at_one_client() -> None:
+    rate = report.read()["peers"]["services"]["Candid"]["one"]["per_s"]
+    assert f"| **Candid** | **{rate:.3g}** |" in (ROOT / "README.md").read_text(encoding="utf-8")

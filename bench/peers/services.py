@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import weights
+from bench import machine, weights
 from bench.load import Turn, ask, connect, document, form
 from bench.peers import environments
 from bench.peers.environments import Unavailable
@@ -125,7 +125,8 @@ def candid(texts: Path, port: int = 8301) -> Service:
         "CANDID_LOG_LEVEL": "warning",
     }
     command = [str(Path(sys.executable).with_name("candid")), "serve", "--port", str(port)]
-    service = Service("Candid", command, port, settings, "/readyz", turn, answer, [])
+    known = [f"openvino=={machine.versions()['openvino']}"]  # what its towers run on, where it is there
+    service = Service("Candid", command, port, settings, "/readyz", turn, answer, known)
     service.pictures_a_request, service.clients = 50, 2
     return service
 
