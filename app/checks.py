@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 from models.errors import InvalidRequest
 
 MAX_NAME_CHARS: Final = 200
+
+Limits: TypeAlias = Mapping[str, tuple[int, str]]
+"""Of a request's lists: field -> the most entries, and the setting that says so."""
+NO_LIMITS: Final[Limits] = MappingProxyType({})
 
 
 def at_most(limit: int, values: Sequence[Any], field: str, setting: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 
 from app.answers import Special
-from app.checks import at_most, no_longer_than, tidy
+from app.checks import NO_LIMITS, Limits, at_most, no_longer_than, tidy
 from app.errors import UnsupportedMediaType
 from app.label_set_schemas import CalibrationBody, LabelSetBody, label_set_of
 from app.parsing import (
@@ -82,7 +82,11 @@ class CalibrationRequest:
 
 async def read_classify(request: Request, settings: Settings) -> ClassifyRequest:
     """The body of `/v1/classify`, whichever way it came."""
-    body, pictures = await _read(request, settings, ClassifyBody)
+    limits = {
+        "embeddings": (settings.max_images, "max_images"),
+        "labels": (settings.max_labels, "max_labels"),
+    }
+    body, pictures = await _read(request, settings, ClassifyBody, limits)
     if bool(pictures) == bool(body.embeddings):
         raise InvalidRequest("send at least one picture as images, or else embeddings", field="images")
     at_most(settings.max_images, body.embeddings, "embeddings", "max_images")
@@ -147,7 +151,8 @@ async def read_pictures(request: Request, settings: Settings) -> tuple[tuple[Pic
 
 async def read_calibration(request: Request, settings: Settings) -> CalibrationRequest:
     """The body of `/v1/label-sets/{name}/calibration`: a form or JSON."""
-    body, pictures = await _read(request, settings, CalibrationBody)
+    limits = dict.fromkeys(("embeddings", "labels"), (settings.max_examples, "max_examples"))
+    body, pictures = await _read(request, settings, CalibrationBody, limits)
     at_most(settings.max_examples, body.embeddings, "embeddings", "max_examples")
     if bool(pictures) == bool(body.embeddings):
         raise InvalidRequest("send pictures as images, or else embeddings", field="images")
@@ -157,7 +162,9 @@ async def read_calibration(request: Request, settings: Settings) -> CalibrationR
     return CalibrationRequest(pictures, tuple(body.embeddings), tuple(body.labels), body.model)
 
 
-async def _read(request: Request, settings: Settings, model: type[B]) -> tuple[B, tuple[Picture, ...]]:
+async def _read(
+    request: Request, settings: Settings, model: type[B], limits: Limits = NO_LIMITS
+) -> tuple[B, tuple[Picture, ...]]:
     kind = media_type(request)
     if kind.startswith("image/") or kind == "application/octet-stream":
         fields = _fields(_grouped(request.query_params.multi_items()))
@@ -175,8 +182,8 @@ async def _read(request: Request, settings: Settings, model: type[B]) -> tuple[B
         return await _read_form(request, settings, model)
     if kind == "application/json":
         raw = await request.body()
-        body = await offload(len(raw), parse_json, raw, model)
-        at_most(settings.max_images, body.images, "images", "max_images")
+        limits = {"images": (settings.max_images, "max_images"), **limits}
+        body = await offload(len(raw), parse_json, raw, model, limits)
         pictures = await offload(len(raw), _decoded, body.images, settings.max_image_bytes)
         return body, pictures
     raise UnsupportedMediaType(

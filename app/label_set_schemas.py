@@ -21,7 +21,9 @@ from app.schemas import (
     Share,
     Templates,
     Text,
+    Texts,
     VectorField,
+    small_object,
 )
 from models.label_set import Label, LabelSet
 
@@ -29,28 +31,29 @@ from models.label_set import Label, LabelSet
 def _label(value: Any) -> Any:
     if isinstance(value, str):
         return {"label": value}
-    if not isinstance(value, dict):
-        raise ValueError("must be a text, or an object with a label")
-    return value
+    return small_object(value, "must be a text, or an object with a label")
 
 
 class LabelBody(Body):
     """One label, and what else is known of it."""
 
     label: Text
-    aliases: list[Text] = Field([], description="Other names; each goes into the templates like the first.")
-    descriptions: list[Text] = Field([], description='What it looks like: "a photo of a {label}, {text}."')
-    prompts: list[Text] = Field([], description="Whole texts, in place of the templates.")
+    aliases: Texts = Field([], description="Other names; each goes into the templates like the first.")
+    descriptions: Texts = Field([], description='What it looks like: "a photo of a {label}, {text}."')
+    prompts: Texts = Field([], description="Whole texts, in place of the templates.")
     threshold: Share | None = Field(None, description="Of mode `multi`, for this label.")
 
 
 LabelField = Annotated[LabelBody, BeforeValidator(_label), WithJsonSchema(LABEL_SCHEMA)]
 
 
+LabelFields = Annotated[list[LabelField], Field(fail_fast=True)]
+
+
 class LabelSetBody(Body):
     """A label set to store."""
 
-    labels: list[LabelField] = Field(description="Labels; `a > b > c` is a path in a tree.")
+    labels: LabelFields = Field(description="Labels; `a > b > c` is a path in a tree.")
     template: Templates = Field(default=[])
     domain: Domain | None = None
     mode: ModeField = "single"
@@ -62,7 +65,7 @@ class LabelSetBody(Body):
 class LabelSetPatch(Body):
     """What to change; a field that is left out stays, and null takes it back to its default."""
 
-    labels: list[LabelField] | None = Field(None, description="All labels: the list is replaced.")
+    labels: LabelFields | None = Field(None, description="All labels: the list is replaced.")
     template: Templates | None = None
     domain: Domain | None = None
     mode: ModeField | None = None
@@ -88,7 +91,7 @@ class CalibrationBody(PicturesBody):
     embeddings: list[VectorField] = Field(
         default=[], description="In place of `images`: vectors that `/v1/embeddings/images` gave."
     )
-    labels: list[Text] = Field(description="The right label of each picture, in their order.")
+    labels: Texts = Field(description="The right label of each picture, in their order.")
 
 
 class CalibrationAnswer(BaseModel):

@@ -19,6 +19,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.checks import NO_LIMITS, Limits, at_most
 from app.errors import BadBody, UnsupportedMediaType, flatten
 from models.errors import ImageRejected, InvalidRequest
 
@@ -29,6 +30,8 @@ M = TypeVar("M", bound=BaseModel)
 OFFLOAD_BYTES: Final = 256 * 1024
 """Bodies from this size on are parsed on a thread: base64 and JSON run at about 1 GB/s, so below it a parse
 takes less than a thread's hand-over is worth."""
+MAX_FIELDS: Final = 100
+"""Fields of a JSON object that is a whole request: each unknown one costs more than the byte it came in."""
 MAX_TEXT_FIELD_BYTES: Final = 4 << 20
 """One text field of a form: 10,000 labels as one JSON array fit."""
 _DATA_URI: Final = re.compile(
@@ -53,7 +56,7 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_json(request: Request, model: type[M]) -> M:
+async def read_json(request: Request, model: type[M], limits: Limits = NO_LIMITS) -> M:
     """The JSON body as `model`: 415 when it is something else, 400 when no JSON, 422 when it does not fit."""
     kind = media_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -61,17 +64,26 @@ async def read_json(request: Request, model: type[M]) -> M:
             f"this route reads application/json, not {kind[:80] or 'a body without a type'}"
         )
     body = await request.body()
-    return await offload(len(body), parse_json, body, model)
+    return await offload(len(body), parse_json, body, model, limits)
 
 
-def parse_json(body: bytes, model: type[M]) -> M:
-    """Strict JSON (no NaN, no lone surrogates, bounded nesting) as `model`."""
+def parse_json(body: bytes, model: type[M], limits: Limits = NO_LIMITS) -> M:
+    """Strict JSON (no NaN, no lone surrogates, bounded nesting) as `model`.
+
+    Lists are measured before an entry of them is looked at: 64 MB can hold twenty million, and each would
+    become an object or an error of its own.
+    """
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise BadBody(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidRequest("the body must be a JSON object")
+    if len(value) > MAX_FIELDS:
+        raise InvalidRequest(f"the body has {len(value)} fields; at most {MAX_FIELDS}")
+    for field, (most, setting) in limits.items():
+        if isinstance(value.get(field), list):
+            at_most(most, value[field], field, setting)
     return validate(model, value, strict=True)
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 
 def _text(value: str) -> str:
@@ -48,20 +55,29 @@ def _label(value: Any) -> Any:
     """A text, or an object whose fields are checked with the label set it makes (label_set_schemas)."""
     if isinstance(value, str):
         return _text(value)
-    if not isinstance(value, dict):
-        raise ValueError("must be a string, or an object with a label")
-    return value
+    return small_object(value, "must be a string, or an object with a label")
 
 
 def _picture(value: Any) -> Any:
     if isinstance(value, str):
         return {"data": value}
-    if not isinstance(value, dict):
-        raise ValueError("must be base64, a data URI, or an object with data and name")
+    return small_object(value, "must be base64, a data URI, or an object with data and name")
+
+
+def small_object(value: Any, wanted: str) -> dict[str, Any]:
+    """An object of no more fields than any of ours has, else ValueError with what is `wanted`."""
+    if not isinstance(value, dict) or len(value) > MAX_FIELDS:
+        raise ValueError(wanted)
     return value
 
 
+MAX_FIELDS: Final = 20
+MAX_ENTRIES: Final = 1_000_000
+"""Entries of a list of texts; settings allow fewer. Measured before an entry is looked at."""
+
 Text = Annotated[str, AfterValidator(_text)]
+Texts = Annotated[list[Text], Field(fail_fast=True, max_length=MAX_ENTRIES)]
+"""Fails at the first that is none: a million errors would be a million objects."""
 _BASE64: Final = {"type": "string", "description": "base64, or a `data:image/…;base64,…` URI"}
 
 
@@ -126,19 +142,21 @@ VectorField = Annotated[
     ),
 ]
 Labels = Annotated[
-    list[LabelItem],
+    Annotated[list[LabelItem], Field(fail_fast=True, max_length=MAX_ENTRIES)],
     BeforeValidator(_labels),
     Field(
         description="What the picture may show. A single text is split at commas, or read as a JSON array. "
         "`animal > dog > beagle` is a path in a tree."
     ),
 ]
+TextLabels = Annotated[Texts, BeforeValidator(_labels)]
+"""The same where a label can be nothing but a text."""
 Templates = Annotated[
-    list[Text],
+    Texts,
     BeforeValidator(_templates),
     Field(
         description='Prompt templates with one "{}" each, averaged; or a preset: `plain`, `photo`, '
-        "`openai-7`, `openai-80`. None: the model's own."
+        "`openai-7`, `openai-80`. None: the model's own.",
     ),
 ]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -18,6 +18,10 @@ def vectors_of(embeddings: Sequence[Any], dim: int) -> list[NDArray[np.float32]]
     return [_vector(value, dim, f"embeddings[{index}]") for index, value in enumerate(embeddings)]
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)  # and no bool
+
+
 def _vector(value: Any, dim: int, field: str) -> NDArray[np.float32]:
     wanted = (
         f"{field} must be {dim} finite numbers, or base64 of so many little-endian float32, and not all zero"
@@ -27,7 +31,7 @@ def _vector(value: Any, dim: int, field: str) -> NDArray[np.float32]:
             if len(value) != -(-dim * 4 // 3) * 4:
                 raise InvalidRequest(wanted, field=field)
             vector = np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4").astype(np.float64)
-        elif isinstance(value, list) and all(type(number) in (int, float) for number in value):
+        elif isinstance(value, list) and len(value) == dim and all(map(_is_number, value)):
             vector = np.array(value, dtype=np.float64)
         else:
             raise InvalidRequest(wanted, field=field)

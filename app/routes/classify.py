@@ -23,12 +23,11 @@ from app.parsing import offload_many
 from app.pictures import Outcome, embed_all
 from app.routes import streaming
 from app.schemas import ClassifyBody
-from app.shown import digits, shown, told_of
+from app.shown import ranked, shown, told_of
 from app.vectors import vectors_of
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
-    from models.ranking import LabelMatrix
 
 router = APIRouter(tags=["Classify"])
 
@@ -110,7 +109,7 @@ async def _way(service: Service, classifier: Classifier, asked: ClassifyRequest,
     matrix = await asyncio.wrap_future(future)
 
     def plain(vector: Any) -> dict[str, Any]:
-        return {"ranking": _ranking(classifier, vector, matrix, asked.top_k)}
+        return {"ranking": [ranked(each) for each in classifier.rank(vector, matrix, top_k=asked.top_k)]}
 
     return Way(len(matrix.labels), plain, {"calibrated": False}, matrix.warnings)
 
@@ -141,16 +140,3 @@ def _answer(
         "warnings": list(way.warnings),
         "timing_ms": slowest,
     }
-
-
-def _ranking(
-    classifier: Classifier, vector: Any, matrix: LabelMatrix, top_k: int | None
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "label": ranked.label,
-            "similarity": round(ranked.similarity, 6),
-            "probability": digits(ranked.probability),
-        }
-        for ranked in classifier.rank(vector, matrix, top_k=top_k)
-    ]

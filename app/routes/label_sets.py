@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from app import examples, store
 from app.answer_schemas import ErrorEnvelope
-from app.checks import at_most, no_longer_than
+from app.checks import Limits, at_most, no_longer_than
 from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.etags import condition_of, etag, is_known
 from app.label_set_schemas import (
@@ -87,7 +87,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
 
     `If-Match: "3"` replaces version 3 and nothing else; `If-None-Match: *` only creates.
     """
-    body = await read_json(request, LabelSetBody)
+    body = await read_json(request, LabelSetBody, _limits(service.settings))
     document = await offload_many(len(body.labels), checked, body, service.settings)
     most = service.settings.max_label_sets
     condition = condition_of(request)
@@ -107,7 +107,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
 )
 async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """Fields that are left out stay; null takes one back to its default (RFC 7396). Lists are replaced."""
-    body = await read_json(request, LabelSetPatch)
+    body = await read_json(request, LabelSetPatch, _limits(service.settings))
     sent = body.model_dump(exclude_unset=True)
 
     def edit(old: Document) -> Document:
@@ -125,6 +125,10 @@ async def delete_label_set(request: Request, service: ServiceDep, name: Name) ->
     """With its examples and its calibration."""
     await asyncio.to_thread(store.remove, service.answers.db, name, condition=condition_of(request))
     return Response(status_code=204)
+
+
+def _limits(settings: Settings) -> Limits:
+    return {"labels": (settings.max_labels, "max_labels")}
 
 
 def checked(body: LabelSetBody, settings: Settings) -> Document:

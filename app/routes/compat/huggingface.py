@@ -19,7 +19,7 @@ from app.items import embed_pictures, picture_item
 from app.parsing import offload, offload_many, read_json
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.compat.labels import check_labels, label_matrix
-from app.schemas import Labels
+from app.schemas import TextLabels
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("error")
@@ -31,7 +31,7 @@ TEMPLATE: Final = "This is a photo of {}."
 class Parameters(BaseModel):
     """What is to be told apart."""
 
-    candidate_labels: Labels
+    candidate_labels: TextLabels
     hypothesis_template: str | None = None
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
 from app import __version__
+from app.checks import at_most
 from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.items import Item, check_counts, embed_items, picture_item, text_item
 from app.parsing import offload, offload_many
@@ -97,7 +98,7 @@ async def metadata(name: str, service: ServiceDep, version: str = VERSION) -> di
 async def infer(name: str, request: Request, service: ServiceDep, version: str = VERSION) -> Response:
     """Embeddings of pictures and texts, or how well labels fit pictures."""
     classifier, settings = _model(service, name, version), service.settings
-    asked = await read(request, INPUTS)
+    asked = await read(request, INPUTS, most=max(settings.max_labels, settings.max_images))
     wanted = _wanted(asked)
     items = await offload(len(await request.body()), _items, asked, settings)
     labels = [_text(value, "inputs.LABELS") for value in asked.inputs.get("LABELS", ())]
@@ -144,6 +145,7 @@ def _wanted(asked: Asked) -> list[str]:
 
 def _items(asked: Asked, settings: Settings) -> list[Item]:
     items: list[Item] = []
+    at_most(settings.max_images, asked.inputs.get("IMAGE", ()), "inputs", "max_images")
     for index, value in enumerate(asked.inputs.get("IMAGE", ())):
         field = f"inputs.IMAGE[{index}]"
         items.append(Item(field, value) if isinstance(value, bytes) else picture_item(value, field, settings))

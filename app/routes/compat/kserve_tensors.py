@@ -23,6 +23,7 @@ from app.parsing import offload, parse_json
 from models.errors import InvalidRequest
 
 HEADER: Final = "Inference-Header-Content-Length"
+MAX_TENSORS: Final = 16
 
 
 class Tensor(BaseModel):
@@ -47,8 +48,8 @@ class Inference(BaseModel):
 
     id: str | None = None
     parameters: dict[str, Any] = {}
-    inputs: list[Tensor]
-    outputs: list[Wanted] = []
+    inputs: Annotated[list[Tensor], Field(fail_fast=True, max_length=MAX_TENSORS)]
+    outputs: Annotated[list[Wanted], Field(fail_fast=True, max_length=MAX_TENSORS)] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,18 @@ class Asked:
         return self.inference.parameters.get("binary_data_output") is True
 
 
-async def read(request: Request, names: Sequence[str]) -> Asked:
-    """The request's tensors; those that are not of `names` are an error."""
+async def read(request: Request, names: Sequence[str], *, most: int) -> Asked:
+    """The request's tensors; those that are not of `names`, or of more than `most` elements, are an error."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("compressed bodies are not read: send request_compression_algorithm=None")
     body = await request.body()
-    return await offload(len(body), _parse, body, request.headers.get(HEADER), names)
+    return await offload(len(body), _parse, body, request.headers.get(HEADER), names, most)
 
 
-def _parse(body: bytes, length: str | None, names: Sequence[str]) -> Asked:
-    if length is not None and (not length.isdecimal() or int(length) > len(body)):
+def _parse(body: bytes, length: str | None, names: Sequence[str], most: int) -> Asked:
+    # No longer than the body's own length is written: Python refuses to read thousands of digits.
+    digits = len(str(len(body)))
+    if length is not None and not (length.isdecimal() and len(length) <= digits and int(length) <= len(body)):
         raise BadBody(f"{HEADER} must be the number of bytes of JSON that the body begins with")
     size = len(body) if length is None else int(length)
     inference = parse_json(body[:size], Inference)
@@ -90,9 +93,10 @@ def _parse(body: bytes, length: str | None, names: Sequence[str]) -> Asked:
             )
         count = tensor.parameters.get("binary_data_size")
         if count is None:
-            values = _from_json(tensor)
+            values = _from_json(tensor, most)
         elif isinstance(count, int) and 0 <= count <= len(body) - size:
-            values, size = _from_bytes(memoryview(body)[size : size + count], tensor), size + count
+            values = _from_bytes(memoryview(body)[size : size + count], tensor, most)
+            size += count
         else:
             raise _wrong(tensor, "binary_data_size is not the size of what follows the JSON")
         if len(values) != math.prod(tensor.shape):
@@ -101,25 +105,33 @@ def _parse(body: bytes, length: str | None, names: Sequence[str]) -> Asked:
     return Asked(inference, inputs)
 
 
-def _from_json(tensor: Tensor) -> list[str | bytes]:
+def _from_json(tensor: Tensor, most: int) -> list[str | bytes]:
     values: list[Any] = tensor.data if tensor.data is not None else []
     for _ in tensor.shape[1:]:  # rows may be nested, or not
         if values and all(isinstance(value, list) for value in values):
             values = [element for value in values for element in value]
+    if len(values) > most:
+        raise _too_many(tensor, most)
     if tensor.data is None or not all(isinstance(value, str) for value in values):
         raise _wrong(tensor, "data must be a list of texts (pictures: base64)")
     return values
 
 
-def _from_bytes(data: memoryview, tensor: Tensor) -> list[str | bytes]:
+def _from_bytes(data: memoryview, tensor: Tensor, most: int) -> list[str | bytes]:
     values: list[str | bytes] = []
     while data:
+        if len(values) == most:
+            raise _too_many(tensor, most)
         end = 4 + int.from_bytes(data[:4], "little")
         if end > len(data):
             raise _wrong(tensor, "the length of an element leads past the tensor's end")
         values.append(bytes(data[4:end]))
         data = data[end:]
     return values
+
+
+def _too_many(tensor: Tensor, most: int) -> InvalidRequest:
+    return _wrong(tensor, f"more than {most} elements (limits: max_labels, max_images)")
 
 
 def _wrong(tensor: Tensor, message: str) -> InvalidRequest:

@@ -112,6 +112,10 @@ def test_older_shapes(client: TestClient, cat: bytes, field: str) -> None:
         ({"inputs": "AAAA", "parameters": {"candidate_labels": []}}, "parameters.candidate_labels"),
         ({"inputs": "AAAA", "parameters": {"candidate_labels": [" "]}}, "parameters.candidate_labels"),
         ({"inputs": "AAAA", "parameters": {"candidate_labels": 7}}, "parameters.candidate_labels"),
+        (
+            {"inputs": "AAAA", "parameters": {"candidate_labels": [{"label": "a"}]}},
+            "parameters.candidate_labels[0]",
+        ),
         ({"inputs": "AAAA"}, "parameters"),
     ],
 )

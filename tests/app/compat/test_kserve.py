@@ -188,6 +188,9 @@ def tensor(name: str, *data: Any, **fields: Any) -> dict[str, Any]:
             "only binary_data is known",
         ),
         ({"inputs": [tensor("TEXT", "a")], "parameters": {"template": 1}}, "parameters.template"),
+        ({"inputs": [tensor("TEXT", *["a"] * 10_001)]}, "more than 10000 elements"),
+        ({"inputs": [tensor("IMAGE", *["AAAA"] * 65)]}, "65 entries; at most 64 (limit: max_images)"),
+        ({"inputs": [tensor("TEXT", "a")] * 17}, "at most 16 items"),
     ],
 )
 def test_what_cannot_be_used_is_named(
@@ -210,6 +213,8 @@ def test_what_cannot_be_used_is_named(
         (b"\x05\0\0\0a cat", "99999", 400),
         (b"\x05\0\0\0a cat", "-1", 400),
         (b"\x05\0\0\0a cat", "ten", 400),
+        (b"\x05\0\0\0a cat", "9" * 5000, 400),
+        (b"\0\0\0\0" * 10_001, None, 422),
     ],
 )
 def test_binary_tensors_are_read_with_care(

@@ -166,10 +166,20 @@ def test_a_repeated_label_set_costs_no_text_encoding(client: TestClient, cat: by
         ({"images": [], "embeddings": [[1, 2]]}, "embeddings[0]", "numbers"),
         ({"images": [], "embeddings": ["AAAA"]}, "embeddings[0]", "base64"),
         ({"embeddings": [[1]]}, "images", "or else embeddings"),
+        # Refused by their number, before each becomes an object or an error of its own.
+        ({"images": [7] * 100_000}, "images", "100000 entries; at most 64 (limit: max_images)"),
+        ({"labels": [{}] * 100_000}, "labels", "100000 entries; at most 10000 (limit: max_labels)"),
+        ({"embeddings": [""] * 100_000}, "embeddings", "100000 entries; at most 64"),
+        ({"images": [], "embeddings": [[0.5] * 100_000]}, "embeddings[0]", "must be 384 finite numbers"),
+        ({"template": ["{}"] * 1_000_001}, "template", "at most 1000000"),
+        ({"template": [7] * 1000}, "template[0]", "string"),
+        ({"labels": [{f"key{i}": 1 for i in range(100)}]}, "labels[0]", "an object with a label"),
+        ({"images": [{f"key{i}": 1 for i in range(100)}]}, "images[0]", "an object with data"),
+        ({f"key{i}": 1 for i in range(100)}, None, "102 fields; at most 100"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_limit(
-    client: TestClient, cat: bytes, change: Mapping[str, Any], field: str, words: str
+    client: TestClient, cat: bytes, change: Mapping[str, Any], field: str | None, words: str
 ) -> None:
     question = {"images": [base64.b64encode(cat).decode()], "labels": ["cat"], **change}
     question = {name: value for name, value in question.items() if value is not None}
