@@ -90,7 +90,7 @@ class Classifier:
         self.info = info
         self._tokens = tokens
         threads = options.decode_threads or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")  # all but forward passes
         self._batcher = Batcher(
             info.name,
             (
@@ -111,7 +111,7 @@ class Classifier:
         self._images = ImageEmbeddings(
             preprocess,
             self._batcher,
-            self._pool,
+            self.pool,
             limits=options.limits,
             exact_decode=options.exact_decode,
             max_bytes=options.image_cache_bytes,
@@ -119,11 +119,11 @@ class Classifier:
         self._texts = TextEmbeddings(
             tokens,
             self._batcher,
-            self._pool,
+            self.pool,
             max_bytes=options.text_cache_bytes,
             store=_text_store(info, options),
         )
-        self._matrices = LabelMatrices(self._texts, tokens)
+        self._matrices = LabelMatrices(self._texts, tokens, self.pool)
 
     def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
         """Embed one encoded picture. The future may raise ImageRejected, DeadlineExceeded, Overloaded, …"""
@@ -132,12 +132,19 @@ class Classifier:
     def embed_texts(
         self, texts: Sequence[str], *, deadline: float | None = None
     ) -> Future[NDArray[np.float32]]:
-        """Embed texts as they stand, without a template: unit rows (N, D), cached."""
+        """Embed texts as they stand, without a template: unit rows (N, D), cached.
+
+        Raises Overloaded at once when too many texts wait; the future may raise DeadlineExceeded, …
+        """
         return self._texts.embed(texts, deadline=deadline)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, uncut, begin and end included."""
         return [self._tokens.count(text) for text in texts]
+
+    def is_cut(self, text: str) -> bool:
+        """Whether the model reads only the beginning of `text`."""
+        return self._tokens.is_cut(text)
 
     def label_matrix(
         self, labels: Sequence[str], *, templates: Sequence[str] = (), deadline: float | None = None
@@ -164,7 +171,7 @@ class Classifier:
         templates: Sequence[str] = (),
         top_k: int | None = None,
     ) -> Classification:
-        """Everything at once, waiting: for the command line and for tests."""
+        """Everything at once, waiting: for callers in Python that have no service."""
         matrix_future = self.label_matrix(labels, templates=templates)
         futures = [self.embed_image(data) for data in images]
         matrix = matrix_future.result()
@@ -221,7 +228,7 @@ class Classifier:
         """Finish what waits within `drain_s` seconds, then stop the threads; later calls get ShuttingDown."""
         closes_at = self._images.closes_at = time.monotonic() + drain_s
         # Tasks of the pool are run, not cancelled: each must resolve its caller's future.
-        self._pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True)
         self._batcher.close(drain_s=max(0.0, closes_at - time.monotonic()))
 
 
@@ -231,6 +238,7 @@ def _text_store(info: ModelInfo, options: ServingOptions) -> TextStore | None:
     return TextStore(
         options.text_store_dir,
         fingerprint=info.fingerprint,
+        config=info.config,
         precision=info.precision,
         dimension=info.embed_dim,
         max_bytes=options.text_cache_bytes,

@@ -1,9 +1,12 @@
-"""What futures lack: to be resolved though their caller may have left, and to pass a cancellation on."""
+"""What futures lack: to be resolved though their caller has left, to pass a cancellation on, to go on."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, InvalidStateError
 from typing import Any
+
+from models.errors import ShuttingDown
 
 
 def cancel_with(outer: Future[Any], inner: Future[Any]) -> None:
@@ -25,3 +28,31 @@ def resolve(future: Future[Any], *, result: Any = None, error: BaseException | N
             future.set_result(result)
     except InvalidStateError:
         pass
+
+
+def go_on(inner: Future[Any], outer: Future[Any], work: Callable[[Any], Any], executor: Executor) -> None:
+    """Once `inner` has its result, resolve `outer` with what `work` makes of it, or with what went wrong.
+
+    Not on the thread that resolves `inner`: that is the model's worker, for which everybody waits.
+    """
+
+    def worked(result: Any) -> None:
+        try:
+            resolve(outer, result=work(result))
+        except Exception as error:  # the caller's to hear
+            resolve(outer, error=error)
+
+    def resolved(done: Future[Any]) -> None:
+        if done.cancelled():  # with `outer`
+            return
+        error = done.exception()
+        if error is not None:
+            resolve(outer, error=error)
+            return
+        try:
+            executor.submit(worked, done.result())
+        except RuntimeError:  # it has shut down
+            resolve(outer, error=ShuttingDown("the model is shutting down"))
+
+    cancel_with(outer, inner)
+    inner.add_done_callback(resolved)

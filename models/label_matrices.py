@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidRequest
-from models.futures import cancel_with, resolve
-from models.prompts import check_prompts, fill
+from models.futures import go_on
+from models.prompts import check_prompts, fill, named
 from models.ranking import LabelMatrix
 from models.text_cache import TextEmbeddings
 from models.tokens import Tokens
@@ -24,8 +24,6 @@ from models.tokens import Tokens
 # Matrices kept ready: a service ranks with few label sets at a time, and one of 100,000 labels takes 200 MB.
 MAX_MATRICES = 64
 MAX_MATRIX_BYTES = 512 << 20
-# Cut or repeated labels that are named one by one; the rest are counted.
-MAX_NAMED = 20
 
 Key = tuple[tuple[str, ...], tuple[str, ...]]  # labels, templates
 
@@ -33,7 +31,8 @@ Key = tuple[tuple[str, ...], tuple[str, ...]]  # labels, templates
 class LabelMatrices:
     """The classifiers of one model."""
 
-    def __init__(self, texts: TextEmbeddings, tokens: Tokens) -> None:
+    def __init__(self, texts: TextEmbeddings, tokens: Tokens, executor: Executor) -> None:
+        self._executor = executor
         self._texts = texts
         self._tokens = tokens
         self._kept: OrderedDict[Key, LabelMatrix] = OrderedDict()
@@ -55,23 +54,14 @@ class LabelMatrices:
         distinct, warnings = check_labels(labels)
         check_prompts(len(distinct) * len(templates), len(distinct))
         prompts = [fill(template, label) for label in distinct for template in templates]  # label-major
-        embedding = self._texts.embed(prompts, deadline=deadline)
 
-        def embedded(rows: Future[NDArray[np.float32]]) -> None:
-            if rows.cancelled():  # with `done`
-                return
-            error = rows.exception()
-            if error is not None:
-                resolve(done, error=error)
-                return
-            vectors = average(rows.result(), len(templates))  # (N, D)
+        def make(rows: NDArray[np.float32]) -> LabelMatrix:
             notes = (*warnings, *self._cut(distinct, templates))
-            matrix = LabelMatrix(distinct, vectors, notes)
+            matrix = LabelMatrix(distinct, average(rows, len(templates)), notes)
             self._keep(key, matrix)
-            resolve(done, result=matrix)
+            return matrix
 
-        cancel_with(done, embedding)
-        embedding.add_done_callback(embedded)
+        go_on(self._texts.embed(prompts, deadline=deadline), done, make, self._executor)
         return done
 
     def _cut(self, labels: Sequence[str], templates: Sequence[str]) -> list[str]:
@@ -104,14 +94,6 @@ def check_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     seen: set[str] = set()
     repeated = [label for label in labels if label in seen or seen.add(label)]  # type: ignore[func-returns-value]
     return distinct, named(list(dict.fromkeys(repeated)), "is given more than once; it is ranked once")
-
-
-def named(labels: Sequence[str], what: str) -> list[str]:
-    """One warning a label, up to a number; the rest in a last one."""
-    warnings = [f"label {label[:80]!r} {what}" for label in labels[:MAX_NAMED]]
-    if len(labels) > MAX_NAMED:
-        warnings.append(f"and {len(labels) - MAX_NAMED} more labels: each {what}")
-    return warnings
 
 
 def average(rows: NDArray[np.float32], per_label: int) -> NDArray[np.float32]:

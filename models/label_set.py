@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from models import hierarchy
 from models.errors import InvalidRequest
-from models.futures import cancel_with
-from models.prompts import SLOT, check_prompts, fill, templates_of, with_domain
+from models.futures import go_on
+from models.prompts import SLOT, check_prompts, fill, named, templates_of, with_domain
 from models.ranking import LabelMatrix
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ MAX_TEXTS: Final = 50
 MAX_TEXT_CHARS: Final = 300
 """Characters of one of them: a context of 77 tokens holds about 300 of English."""
 PATH: Final = hierarchy.SEPARATOR
-MAX_NAMED: Final = 20
-"""Cut labels that are named one by one; the rest are counted."""
 
 Mode = Literal["single", "multi"]
 
@@ -138,19 +136,12 @@ def matrix_of(
     counts = np.array([len(each) for each in texts])
     done: Future[LabelMatrix] = Future()
 
-    def embedded(rows: Future[NDArray[np.float32]]) -> None:
-        if not done.set_running_or_notify_cancel():
-            return
-        try:
-            warnings = _cut(classifier, label_set.names, texts)
-            done.set_result(LabelMatrix(label_set.names, average(rows.result(), counts), warnings))
-        except Exception as error:  # the encoder's, which is the caller's to hear
-            done.set_exception(error)
+    def make(rows: NDArray[np.float32]) -> LabelMatrix:
+        warnings = _cut(classifier, label_set.names, texts)
+        return LabelMatrix(label_set.names, average(rows, counts), warnings)
 
     flat = [text for each in texts for text in each]
-    embedding = classifier.embed_texts(flat, deadline=deadline)
-    cancel_with(done, embedding)
-    embedding.add_done_callback(embedded)
+    go_on(classifier.embed_texts(flat, deadline=deadline), done, make, classifier.pool)
     return done
 
 
@@ -164,15 +155,6 @@ def average(rows: NDArray[np.float32], counts: NDArray[np.intp]) -> NDArray[np.f
 
 def _cut(classifier: Classifier, names: Sequence[str], texts: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Warnings for labels whose longest text does not fit into the model's context."""
+    cut = [name for name, each in zip(names, texts, strict=True) if classifier.is_cut(max(each, key=len))]
     limit = classifier.info.context_length
-    # A token covers at least one byte: short texts need no counting.
-    suspects = [i for i, each in enumerate(texts) if max(map(len, each)) * 4 + 4 > limit]
-    counts = classifier.count_tokens([max(texts[i], key=len) for i in suspects])
-    cut = [names[i] for i, count in zip(suspects, counts, strict=True) if count > limit]
-    warnings = [
-        f"label {name[:80]!r} is cut: one of its texts is longer than {limit} tokens"
-        for name in cut[:MAX_NAMED]
-    ]
-    if len(cut) > MAX_NAMED:
-        warnings.append(f"and {len(cut) - MAX_NAMED} more labels: one of their texts is cut")
-    return tuple(warnings)
+    return tuple(named(cut, f"is cut: one of its texts is longer than {limit} tokens"))

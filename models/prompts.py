@@ -20,6 +20,8 @@ MAX_PROMPTS: Final = 200_000
 """Texts that labels may make with their templates: 2,500 labels with 80. More labels have one each."""
 MAX_TEMPLATE_CHARS: Final = 300
 """Characters: a context of 77 tokens holds about 300 of English."""
+MAX_NAMED: Final = 20
+"""Labels that a warning is about, named one by one."""
 MAX_DOMAIN_CHARS: Final = 60
 """Characters: a domain is a word or three ("food", "aerial photograph")."""
 
@@ -127,7 +129,10 @@ PRESETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def templates_of(values: Sequence[str]) -> tuple[str, ...]:
-    """Preset names and templates, in any mix, as templates: checked, each once, in the order given."""
+    """Preset names and templates, in any mix, as templates: checked, each once, in the order given.
+
+    Raises InvalidRequest for a template without its one "{}", or too many of them.
+    """
     found: dict[str, None] = {}
     for value in values:
         found.update(dict.fromkeys(PRESETS[value] if value in PRESETS else (_checked(value),)))
@@ -140,7 +145,8 @@ def with_domain(templates: Sequence[str], domain: str) -> tuple[str, ...]:
     """Templates that name what kind of thing all labels are: "a photo of a {}." -> "a photo of a food: a {}."
 
     The wording is WaffleCLIP's (arXiv 2306.07282), where one such word for the whole label set
-    helped most where labels are ambiguous. "of food" and "food" mean the same.
+    helped most where labels are ambiguous. "of food" and "food" mean the same. Raises InvalidRequest for a
+    domain that is empty or too long.
     """
     name = domain.strip().removeprefix("of ").strip()
     if not name or len(name) > MAX_DOMAIN_CHARS or SLOT in name:
@@ -165,6 +171,14 @@ def check_prompts(count: int, labels: int) -> None:
             "fewer labels or templates",
             field="labels",
         )
+
+
+def named(labels: Sequence[str], what: str) -> list[str]:
+    """One warning a label, up to a number; the rest in a last one."""
+    warnings = [f"label {label[:80]!r} {what}" for label in labels[:MAX_NAMED]]
+    if len(labels) > MAX_NAMED:
+        warnings.append(f"and {len(labels) - MAX_NAMED} more labels: each {what}")
+    return warnings
 
 
 def _checked(template: str) -> str:

@@ -69,8 +69,15 @@ class _Asker:
 
     def finish(self) -> None:
         """Answer with the rows (N, D); of no use to one that has left or was told an error."""
-        if not self.done.done():
-            resolve(self.done, result=np.stack([self._ready[text] for text in self._order]))
+        if self.done.done():
+            return
+        try:
+            rows = np.stack([self._ready[text] for text in self._order])
+        except MemoryError as error:
+            resolve(self.done, error=Overloaded("there is not enough memory for these texts"))
+            logger.error("no memory for the rows of %d texts: %s", len(self._order), error)
+        else:
+            resolve(self.done, result=rows)
 
 
 class TextEmbeddings:

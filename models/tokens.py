@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from models.bpe import speed_up
+
 # A token covers at least one byte of UTF-8; begin and end take two more, a sentencepiece prefix may take two.
 SPECIAL_TOKENS = 4
 
@@ -19,6 +21,8 @@ class Tokens:
     """A tokenizer with its context length."""
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
+        if hasattr(tokenizer, "bpe_ranks"):  # open_clip's own; the others merge in compiled code
+            speed_up(tokenizer)
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self.context_length = context_length

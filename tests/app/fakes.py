@@ -51,6 +51,9 @@ class FakeClassifier:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [3 for _ in texts]
 
+    def is_cut(self, text: str) -> bool:
+        return False
+
     def label_matrix(
         self, labels: Sequence[str], *, templates: Sequence[str] = (), deadline: float | None = None
     ) -> Future[LabelMatrix]:
