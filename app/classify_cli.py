@@ -98,7 +98,7 @@ def classify(
 ) -> None:
     """Rank labels for pictures: one, or folders of them."""
     settings = settings_of(model=None if server else model, device=device, precision=precision)
-    from app import better_cli
+    from app import better_cli, label_sets_named
     from app.batch.outputs import Output
     from app.batch.run import Job
     from app.batch.sorting import Sorter
@@ -130,7 +130,10 @@ def classify(
             if any(Path(source).resolve() == output.resolve() for source in sources.arguments):
                 raise InvalidRequest(f"{output} is read from: write the answers to another file")
             who = f"server {model or ''}" if server else settings.specs[0]
-            asked = _digest(question, who, str(sorted_to))
+            named = None if server or "label_set" not in question else question["label_set"]
+            # A stored set that has changed since asks another question.
+            version = label_sets_named.version_of(named, settings) if named else None
+            asked = _digest(question, who, str(sorted_to), version)
             kept = Output(output, asked=asked, top_k=top_k, overwrite=overwrite)
         sorter = Sorter(sorted_to, move=move_to is not None) if sorted_to else None
         shown = _Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
@@ -240,6 +243,6 @@ def _remote(url: str, question: dict[str, Any], api_key: str | None) -> Callable
     return lambda: service
 
 
-def _digest(question: dict[str, Any], who: str, where: str) -> str:
+def _digest(*question: Any) -> str:
     """Stands for the question in the rows of an output."""
-    return hashlib.sha256(json.dumps([question, who, where], sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]

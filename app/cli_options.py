@@ -18,8 +18,12 @@ def settings_of(**options: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        problems = "\n".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        problems = "\n".join(f"{_place(problem['loc'])}: {problem['msg']}" for problem in error.errors())
         raise failed(problems) from error
+
+
+def _place(where: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, where)) or "settings"  # of a rule about several of them
 
 
 def failed(message: str) -> typer.Exit:

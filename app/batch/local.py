@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,7 +13,7 @@ from app.answers import Answers, Special
 from app.batch.run import Pending
 from app.database import Database
 from app.settings import Settings
-from app.shown import digits, shown, told_of
+from app.shown import ranked, shown, told_of
 from models.errors import EncoderFailed, ImageRejected
 
 if TYPE_CHECKING:
@@ -54,8 +55,12 @@ class Local:
 
 
 def for_many(options: LoadOptions) -> LoadOptions:
-    """Those of a run: no picture is waited for by itself, so batches are filled, and none comes twice."""
-    return replace(options, serving=replace(options.serving, fill_batches=True, image_cache_bytes=0))
+    """Those of a run: no picture is waited for by itself, so batches are filled, and none comes twice.
+
+    Whoever runs it bounds what is under way, so the queue has room for all of it.
+    """
+    serving = replace(options.serving, fill_batches=True, image_cache_bytes=0, max_queue=sys.maxsize)
+    return replace(options, serving=serving)
 
 
 def plain(labels: Sequence[str], templates: Sequence[str], top_k: int | None) -> Callable[[Classifier], Way]:
@@ -65,15 +70,7 @@ def plain(labels: Sequence[str], templates: Sequence[str], top_k: int | None) ->
         matrix = classifier.label_matrix(labels, templates=templates).result()
 
         def answer(vector: Any) -> dict[str, Any]:
-            ranking = [
-                {
-                    "label": ranked.label,
-                    "similarity": round(ranked.similarity, 6),
-                    "probability": digits(ranked.probability),
-                }
-                for ranked in classifier.rank(vector, matrix, top_k=top_k)
-            ]
-            return {"ranking": ranking}
+            return {"ranking": [ranked(each) for each in classifier.rank(vector, matrix, top_k=top_k)]}
 
         return answer, {}, matrix.warnings
 

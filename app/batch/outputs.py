@@ -11,16 +11,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from app.batch import parquet
 from models.errors import InvalidRequest
 
 ENDINGS: Final = (".csv", ".jsonl", ".ndjson", ".parquet")
 BEST: Final = ("label", "probability", "similarity")
+
+ROW_BEGINS: Final = b'{"path": "'  # a line of JSON
 
 Row = dict[str, Any]
 
@@ -33,6 +36,7 @@ class Output:
         self._as_parquet = path.suffix.lower() == ".parquet"
         self._file = path.with_name(f".{path.name}.partial") if self._as_parquet else path
         self._columns = _columns(top_k or 1) if path.suffix.lower() == ".csv" else None
+        self._whole = 0  # bytes of whole lines that are there already
         if path.suffix.lower() not in ENDINGS:
             raise InvalidRequest(f"{path}: an output ends in {', '.join(ENDINGS)}")
         if self._as_parquet:
@@ -42,6 +46,8 @@ class Output:
                 path.unlink(missing_ok=True)
                 self._file.unlink(missing_ok=True)
             self.done = dict(self._read())
+            if self._file.exists():
+                os.truncate(self._file, self._whole)  # what follows was being written when the run ended
             self._stream = self._file.open("ab")
             if self._columns and not self._stream.tell():
                 self._write(_csv_line(self._columns))
@@ -93,16 +99,26 @@ class Output:
             yield from map(self._known, parquet.rows(self.path))
         if not self._file.exists():
             return
-        _drop_torn_line(self._file)
-        if not self._columns:
-            with self._file.open("rb") as lines:
+        with self._file.open("rb") as file:
+            lines = self._lines(file)
+            if not self._columns:
                 yield from map(self._known, map(self._parsed, lines))
-            return
-        with self._file.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+                return
+            reader = csv.DictReader(line.decode(errors="replace") for line in lines)
             if reader.fieldnames and list(reader.fieldnames) != list(self._columns):
                 raise self._foreign()
             yield from map(self._known, reader)
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        """Whole lines. A last one without its end is dropped, if it can be ours."""
+        for line in file:
+            if not line.endswith(b"\n"):
+                begins = _csv_line(self._columns) if self._columns else ROW_BEGINS
+                if not self._whole and not begins.startswith(line[: len(begins)]):
+                    raise self._foreign()
+                return
+            yield line
+            self._whole += len(line)
 
     def _parsed(self, line: bytes) -> Any:
         try:
@@ -164,18 +180,3 @@ def _csv_line(cells: Any) -> bytes:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut the file after its last newline: what follows was being written when the run ended."""
-    with path.open("r+b") as file:
-        end = file.seek(0, io.SEEK_END)
-        while end:
-            start = max(0, end - 65536)
-            file.seek(start)
-            at = file.read(end - start).rfind(b"\n")
-            if at >= 0:
-                file.truncate(start + at + 1)
-                return
-            end = start
-        file.truncate(0)

@@ -74,14 +74,13 @@ def run(job: Job, tally: Tally) -> None:
     pending = _pending(job, tally)
     first = next(pending, None)
     try:
-        if first is None:
-            return
-        asker = job.start()
-        started = time.perf_counter()  # what is told is the speed of the pictures, not of loading a model
-        with _bar(job) as step:
-            for found, answer in _answered(asker, first, pending, job.ahead):
-                _keep(job, tally, found, answer)
-                step()
+        if first is not None:
+            asker = job.start()
+            started = time.perf_counter()  # what is told is the speed of the pictures, not of loading a model
+            with _bar(job) as step:
+                for found, answer in _answered(asker, first, pending, job.ahead):
+                    _keep(job, tally, found, answer)
+                    step()
     finally:
         if asker is not None:
             tally.told, tally.warnings = asker.told, asker.warnings

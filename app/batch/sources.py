@@ -81,7 +81,7 @@ class Sources:
         if not self.arguments and not self.from_stdin:
             raise InvalidRequest("name pictures, folders, tars or lists, or use --from-stdin")
         for argument in self.arguments:
-            if argument != STDIN and not Path(argument).exists() and not _globbed(argument):
+            if argument != STDIN and not _is_there(argument) and not _globbed(argument):
                 raise InvalidRequest(f"{argument}: there is no such file or folder")
             if argument.lower().endswith(".parquet"):
                 parquet.need()
@@ -97,7 +97,7 @@ class Sources:
         for argument in self.arguments:
             if argument == STDIN:
                 yield Found(STDIN, None, sys.stdin.buffer.read)
-            elif Path(argument).exists():
+            elif _is_there(argument):
                 yield from self._one(Path(argument))
             else:
                 for match in _globbed(argument):
@@ -122,7 +122,10 @@ class Sources:
 
     def _folder(self, top: Path) -> Iterator[Found]:
         out = self.leave_out.resolve() if self.leave_out else None
-        for folder, below, files in os.walk(top):
+        closed: list[OSError] = []  # folders that cannot be listed, each told as one bad file
+        for folder, below, files in os.walk(top, onerror=closed.append):
+            yield from map(_closed, closed)
+            closed.clear()
             here = Path(folder)
             below[:] = sorted(
                 name
@@ -132,6 +135,7 @@ class Sources:
             for name in sorted(files):
                 if not _junk(name) and Path(name).suffix.lower() in ENDINGS:
                     yield _file(here / name)
+        yield from map(_closed, closed)
 
 
 def printable(name: str) -> str:
@@ -141,6 +145,17 @@ def printable(name: str) -> str:
 
 def _file(path: Path, *, named: bool = False) -> Found:
     return Found(printable(str(path)), path, partial(_read, path, named=named))
+
+
+def _is_there(argument: str) -> bool:
+    try:
+        return Path(argument).exists()
+    except OSError as error:  # in a folder that may not be looked into
+        raise InvalidRequest(f"{argument}: {error.strerror}") from error
+
+
+def _closed(error: OSError) -> Found:
+    return Found(printable(str(error.filename)), None, partial(_raise, error))
 
 
 def _read(path: Path, *, named: bool) -> bytes:

@@ -184,6 +184,26 @@ def test_a_mistake_is_told_before_a_model_is_loaded(folder: Path, arguments: lis
     assert (folder / "list.csv").exists()
 
 
+def test_a_small_queue_of_the_services_is_none_of_its_business(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDID_MAX_QUEUE", "1")
+    result = classify("in", *LABELS, "-m", model, "-o", "out.csv")
+    assert [row["path"] for row in rows("out.csv")] == NAMES, result.stderr
+
+
+def test_a_stored_set_that_has_changed_since_is_another_question(model: str, folder: Path) -> None:
+    put = ["label-sets", "put", "pets"]
+    (folder / "pets.json").write_text(json.dumps({"labels": ["cat", "dog"]}))
+    asked = ["in", "--label-set", "pets", "-m", model, "-o", "out.csv"]
+    for expected in (1, 2):  # one of the files is none; then: not the same question
+        assert CliRunner().invoke(app, [*put, "pets.json"]).exit_code == 0
+        result = classify(*asked)
+        assert result.exit_code == expected
+        (folder / "pets.json").write_text(json.dumps({"labels": ["cat", "dog", "coffee cup"]}))
+    assert "does not answer this question" in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_is_gone_on_with(model: str, folder: Path, number: signal.Signals) -> None:
     paths = [folder / f"{index}.jpg" for index in range(80)]

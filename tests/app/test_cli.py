@@ -95,6 +95,7 @@ def test_a_bad_picture_is_reported_and_the_others_are_answered(pictures: Path) -
             "'hf-hub:nobody/nothing' cannot be had",
         ),
         (("serve", "--port", "99999"), "port"),
+        (("classify", "a" * 5000, "-l", "cat"), "File name too long"),
         (("serve", "--model", "ViT-B-32/no-such-tag"), "has no pretrained tag 'no-such-tag'"),
     ],
 )
@@ -103,4 +104,11 @@ def test_what_cannot_be_done_is_said_clearly(pictures: Path, arguments: tuple[st
     done = candid(*(cat if argument == "{cat}" else argument for argument in arguments))
     assert done.returncode not in (0, None)
     assert words in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_that_do_not_fit_together_are_said_clearly() -> None:
+    done = candid("serve", CANDID_MAX_BODY_BYTES=str(1 << 30))
+    assert done.returncode == 2
+    assert "max_buffer_bytes must be at least max_body_bytes" in done.stderr
     assert "Traceback" not in done.stderr

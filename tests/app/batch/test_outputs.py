@@ -136,6 +136,10 @@ def test_answers_to_another_question_are_not_mixed_in(tmp_path: Path, name: str)
         ("x.jsonl", "[1]\n"),
         ("x.jsonl", "no json\n"),
         ("x.csv", "a\n"),
+        ("x.csv", "one line, no end"),
+        ("x.csv", "path,label\na.jpg,a last line that nobody ended"),
+        ("x.jsonl", '{"mine": 1}'),
+        ("x.jsonl", '[1]\n{"path": "a last line'),
     ],
 )
 def test_a_file_that_is_no_output_is_left_alone(tmp_path: Path, name: str, content: str) -> None:
@@ -143,6 +147,20 @@ def test_a_file_that_is_no_output_is_left_alone(tmp_path: Path, name: str, conte
     with pytest.raises(InvalidRequest, match="no output of candid"):
         output(tmp_path / name)
     assert (tmp_path / name).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_a_first_line_that_was_cut_off_is_written_anew(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with output(path) as out:
+        out.write("a.jpg", ANSWER)
+    whole = path.read_bytes()
+    for size in (1, 5, whole.index(b"\n")):
+        path.write_bytes(whole[:size])
+        with output(path) as out:
+            assert not out.done
+            out.write("a.jpg", ANSWER)
+        assert path.read_bytes() == whole
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

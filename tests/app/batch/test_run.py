@@ -96,6 +96,19 @@ def test_nobody_is_asked_when_nothing_is_left_to_do(folder: Path, tmp_path: Path
         assert asker.closed is bool(expected)
 
 
+def test_an_output_that_was_not_finished_is_finished_by_the_next_run(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    path = tmp_path / "out.parquet"
+    with Output(path, asked="q", top_k=1) as output:
+        for number in range(10):  # and then the process was killed
+            output.write(str(folder / f"{number}.jpg"), ANSWER)
+    assert not path.exists()
+    asker = Asker()
+    with Output(path, asked="q", top_k=1) as output:
+        run(job(folder, asker, output=output)[0], Tally())
+    assert path.exists() and not asker.asked
+
+
 @pytest.mark.parametrize("move", [True, False])
 def test_a_run_that_fails_is_gone_on_with_and_no_picture_is_done_twice(
     folder: Path, tmp_path: Path, move: bool

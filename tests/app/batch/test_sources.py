@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -51,6 +52,22 @@ def test_a_folder_is_its_pictures_at_any_depth_in_order(here: Path) -> None:
 def test_the_folder_that_pictures_go_to_is_not_looked_into(here: Path) -> None:
     put(here, "in/a.jpg", "in/sorted/cat/b.jpg", "in/other/c.jpg")
     assert names("in", leave_out=Path("in/sorted")) == ["in/a.jpg", "in/other/c.jpg"]
+
+
+def test_a_folder_that_may_not_be_listed_is_one_bad_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(here / "a", "open/1.jpg", "shut/2.jpg")
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("shut"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = {each.name: each for each in Sources(("a",))}
+    assert found.keys() == {"a/open/1.jpg", "a/shut"}
+    with pytest.raises(PermissionError):
+        found["a/shut"].read()
 
 
 def test_a_link_that_leads_in_circles_ends(here: Path) -> None:
