@@ -87,7 +87,8 @@ class Answers:
         read = await asyncio.to_thread(store.snapshot, self.db, special.name, key[0], known=known)
         if read is None:
             assert prepared is not None
-            self._kept.move_to_end(key)
+            if key in self._kept:  # another request may have put it out while the database was asked
+                self._kept.move_to_end(key)
             return prepared
         label_set = label_set_of(LabelSetBody.model_validate(read.document))
         changed = replace(label_set, **special.changes)
@@ -237,6 +238,7 @@ async def _embedded(classifier: Classifier, label_set: LabelSet, deadline: float
 
 
 def _digest(classifier: Classifier, label_set: LabelSet) -> str:
-    """Stands for all texts that are embedded for the set."""
-    texts = texts_of(label_set, templates_for(label_set, classifier.info.default_template))
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    """Stands for all texts that are embedded for the set, and for what else decides their vectors."""
+    info = classifier.info
+    texts = texts_of(label_set, templates_for(label_set, info.default_template))
+    return hashlib.sha256(json.dumps([info.config, texts]).encode()).hexdigest()

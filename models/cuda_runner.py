@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,6 +63,17 @@ class Graphs:
 def sizes_up_to(most: int) -> list[int]:
     """Powers of two, and the largest batch: no batch is padded to more than twice its size."""
     return sorted({most, *(1 << i for i in range(most.bit_length()) if 1 << i < most)})
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """A RuntimeError for what makes the host wait, before a recording finds it: that would not be undone."""
+    before = cuda.get_sync_debug_mode()
+    cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        cuda.set_sync_debug_mode(before)
 
 
 class CudaRunner:
@@ -128,6 +140,8 @@ class CudaRunner:
         with cuda.stream(self._compute):
             self._compute.wait_stream(cuda.default_stream(self._device))
             for _ in range(WARM_UPS):
+                self._towers.image(inputs)
+            with _no_waiting():
                 self._towers.image(inputs)
         cuda.synchronize(self._device)
         graph = cuda.CUDAGraph()

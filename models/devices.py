@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Final
+
 import torch
 
 from models.errors import ModelUnavailable
+
+OUT_OF_MEMORY: Final = 2  # cudaErrorMemoryAllocation
 
 
 def choose_device(wanted: str) -> str:
@@ -29,9 +34,13 @@ def choose_precision(wanted: str, device: str) -> str:
 def release_memory(device: torch.device) -> None:
     """Give cached blocks back, so that half a batch may fit where a whole one did not."""
     if device.type == "cuda":
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # after some failures the allocator refuses even that
+            torch.cuda.empty_cache()
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether nothing can be computed in this process any more, as after an illegal access on the GPU."""
-    return isinstance(error, torch.AcceleratorError)
+    """Whether nothing can be computed in this process any more, as after an illegal access on the GPU.
+
+    Too little memory is no such thing, though it comes as the same exception where it is pinned memory.
+    """
+    return isinstance(error, torch.AcceleratorError) and getattr(error, "error_code", None) != OUT_OF_MEMORY
