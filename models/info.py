@@ -26,6 +26,7 @@ class ModelInfo:
     logit_scale: float
     logit_bias: float | None
     fingerprint: str  # SHA-256 of the weights
+    config: str  # digest of what else their towers, tokenizer and preprocessing are made from
     parameters: int
     default_template: str  # name of a preset
     note: str

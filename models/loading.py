@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import time
@@ -29,7 +31,7 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How to load and how to serve; every field has a setting of the same meaning (`CANDID_…`)."""
+    """How to load and how to serve; what a service's operator may choose has a setting (`CANDID_…`)."""
 
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "auto"  # auto, fp32, fp16, bf16
@@ -120,6 +122,12 @@ def _preprocess(source: sources.Source, model: Any) -> Preprocess:
     return from_open_clip(config)
 
 
+def _digest(source: sources.Source) -> str:
+    """Of the configuration: the same weights in other towers give other vectors."""
+    config = json.dumps([source.model_cfg, source.preprocess_cfg], sort_keys=True, default=str)
+    return hashlib.sha256(config.encode()).hexdigest()[:16]
+
+
 def _describe(
     source: sources.Source, model: Any, towers: Towers, encoder: Encoder, tokens: Tokens, precision: str
 ) -> ModelInfo:
@@ -144,6 +152,7 @@ def _describe(
         logit_scale=towers.logit_scale,
         logit_bias=towers.logit_bias,
         fingerprint=source.sha256,
+        config=_digest(source),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         default_template="plain" if source.name == catalogue.EMBEDDED else "photo",
         note=row.note if row else "",

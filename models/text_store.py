@@ -1,9 +1,9 @@
 """Text embeddings on disk, so that a restart does not pay for them again.
 
-One append-only file a model: its name carries the weights' fingerprint, the precision and the dimension, so
-vectors of another model can never be read. A record is a digest of the text (never the text itself), the
-vector and a checksum; a torn or damaged record is skipped. What cannot be written is logged and done without:
-the store is a convenience, never a reason to fail.
+One append-only file a model: its name carries what decides a vector (weights, configuration, precision,
+dimension), so those of another model can never be read. A record is a digest of the text (never the text
+itself), the vector and a checksum; a torn or damaged record is skipped. What cannot be written is logged and
+done without: the store is a convenience, never a reason to fail.
 """
 
 from __future__ import annotations
@@ -33,9 +33,17 @@ class TextStore:
     """The file of one model's text embeddings."""
 
     def __init__(
-        self, folder: Path, *, fingerprint: str, precision: str, dimension: int, max_bytes: int
+        self,
+        folder: Path,
+        *,
+        fingerprint: str,
+        config: str,
+        precision: str,
+        dimension: int,
+        max_bytes: int,
     ) -> None:
-        self.path = folder / f"{fingerprint[:32]}-{precision}-{dimension}.texts"
+        """`fingerprint` is of the weights, `config` of what else the text tower is made from."""
+        self.path = folder / f"{fingerprint[:32]}-{config}-{precision}-{dimension}.texts"
         self._dimension = dimension
         self._record_bytes = DIGEST_BYTES + 4 * dimension + _CHECKSUM_BYTES
         self._max_bytes = max_bytes

@@ -16,6 +16,7 @@ def store(folder: Path, **options: int) -> TextStore:
     return TextStore(
         folder,
         fingerprint="f" * 64,
+        config=str(options.get("config", 0)),
         precision="fp32",
         dimension=2,
         max_bytes=options.get("max_bytes", 1 << 20),
@@ -58,8 +59,15 @@ def test_a_damaged_record_is_skipped(tmp_path: Path) -> None:
 
 def test_another_model_reads_nothing(tmp_path: Path) -> None:
     written(tmp_path)
-    other = TextStore(tmp_path, fingerprint="0" * 64, precision="fp32", dimension=2, max_bytes=1 << 20)
+    other = TextStore(
+        tmp_path, fingerprint="0" * 64, config="0", precision="fp32", dimension=2, max_bytes=1 << 20
+    )
     assert dict(other.read()) == {}
+
+
+def test_the_same_weights_in_other_towers_read_nothing(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert dict(store(tmp_path, config=1).read()) == {}
 
 
 def test_its_size_is_bounded(tmp_path: Path) -> None:
