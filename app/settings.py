@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     )
     api_keys: Keys = Field(
         (),
-        description="When set, `/v1/…` wants one as `Authorization: Bearer …`; 8 characters or more.",
+        description="When set, `/v1/…` and the other programs' formats want one as "
+        "`Authorization: Bearer …`; 8 characters or more.",
     )
     cors_origins: Names = Field(
         (), description="Origins whose pages may call the service from a browser, or `*`; none by default."

@@ -7,6 +7,7 @@ from typing import Any
 from app.answers import Prepared
 from models import answering
 from models.hierarchy import Node
+from models.ranking import Ranked
 
 
 def shown(prepared: Prepared, top_k: int | None, vector: Any) -> dict[str, Any]:
@@ -45,13 +46,17 @@ def digits(number: float) -> float:
     return float(f"{number:.6g}")
 
 
-def _place(place: answering.Place) -> dict[str, Any]:
-    shown = {
+def ranked(place: Ranked | answering.Place) -> dict[str, Any]:
+    """One label of a ranking."""
+    return {
         "label": place.label,
         "similarity": round(place.similarity, 6),
         "probability": digits(place.probability),
     }
-    return shown if place.holds is None else shown | {"holds": place.holds}
+
+
+def _place(place: answering.Place) -> dict[str, Any]:
+    return ranked(place) if place.holds is None else ranked(place) | {"holds": place.holds}
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def multi(found: dict[str, Any]) -> str:
             NAMES[name],
             f"{figures['auroc_against_the_bank']:.3f}",
             f"{figures['auroc_against_a_prompt_without']:.3f}",
-            f"{figures['ece']:.3f}",
+            f"{figures['ece']:.3f}" + (" (fitted on it)" if name == found["many"]["fitted_on"] else ""),
             f"{figures['precision']:.0%}".replace("%", " %"),
             f"{figures['recall']:.0%}".replace("%", " %"),
         ]

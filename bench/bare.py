@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from models.classifier import Classifier
 from models.image import ImageLimits, decode
 
@@ -14,6 +17,27 @@ from models.image import ImageLimits, decode
 def encoder(classifier: Classifier) -> Callable[[Sequence[Any]], Any]:
     """The forward pass as the worker calls it: tensors uint8 (3, S, S) -> unit rows (B, D)."""
     return classifier._batcher.lane("images").encode
+
+
+def products(flops: float = 2e10, side: int = 2048) -> float:
+    """float32 matrix products that torch does a second, in FLOP, best of three: no tower can do more."""
+    a, b = torch.rand(side, side), torch.rand(side, side)
+    count = max(1, round(flops / (2 * side**3)))
+    fastest = float("inf")
+    for _ in range(4):  # the first one wakes the threads
+        started = time.perf_counter()
+        for _ in range(count):
+            a @ b
+        fastest = min(fastest, (time.perf_counter() - started) / count)
+    return 2 * side**3 / fastest
+
+
+def flops_of(tower: torch.nn.Module, size: int) -> int:
+    """FLOP of the matrix products and convolutions of one picture."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        tower(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+    return int(counter.get_total_flops())
 
 
 def pixels(classifier: Classifier, data: bytes) -> Any:

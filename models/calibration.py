@@ -53,6 +53,7 @@ def fit(logits: Floats, truth: NDArray[np.intp], *, bins: int = BINS) -> Calibra
     """The temperature for logits (M, N) whose right labels are truth (M,), and the error without and with it.
 
     ECE and NLL "after" are cross-fitted over two halves, so that they are no praise of the fit by itself.
+    Raises InvalidRequest for fewer than MIN_IMAGES pictures.
     """
     if len(truth) < MIN_IMAGES:
         raise InvalidRequest(f"{len(truth)} labelled pictures; a fit needs {MIN_IMAGES}", field="examples")

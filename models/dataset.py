@@ -50,7 +50,10 @@ class Loaded:
 
 
 def find(source: Path) -> Dataset:
-    """List what is in a folder, a tar (also compressed) or a CSV; underscores in class names are spaces."""
+    """List what is in a folder, a tar (also compressed) or a CSV; underscores in class names are spaces.
+
+    Raises InvalidRequest for what is not there, cannot be read, or holds no labelled pictures.
+    """
     if source.is_dir():
         files = sorted(path for path in source.rglob("*") if path.is_file())
         items = _by_folder([(path.relative_to(source), path) for path in files])

@@ -53,7 +53,10 @@ def embed(
     progress: Progress | None = None,
     read_ahead: int = READ_AHEAD,
 ) -> EmbeddedSet:
-    """Embed every picture that can be read; the others are named with the reason."""
+    """Embed every picture that can be read; the others are named with the reason.
+
+    Raises InvalidRequest when none can.
+    """
     started = time.perf_counter()
     items, rows, unreadable = [], [], []
     for done, (item, result) in enumerate(_embedded(classifier, dataset, read_ahead), 1):

@@ -35,6 +35,8 @@ KEPT_CONFUSIONS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
+    """How many of one label's pictures are answered rightly; the accuracy is a share, 0 … 1."""
+
     label: str
     images: int
     accuracy: float
@@ -42,6 +44,8 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
+    """How often one label's pictures are taken for another's."""
+
     truth: str
     predicted: str
     count: int
@@ -49,6 +53,8 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
+    """A picture that is answered wrongly, and the probability (0 … 1) of that answer."""
+
     item: Item
     predicted: str
     probability: float
@@ -164,7 +170,10 @@ def measure(
 
 
 def truth_of(items: Sequence[Item], labels: Sequence[str]) -> NDArray[np.intp]:
-    """The right label's index of each picture (M,): what `calibration.fit` needs too."""
+    """The right label's index of each picture (M,): what `calibration.fit` needs too.
+
+    Raises InvalidRequest for a picture whose label is none of `labels`.
+    """
     index = {label: i for i, label in enumerate(labels)}
     missing = sorted({item.label for item in items} - index.keys())
     if missing:

@@ -43,7 +43,10 @@ class Outcome:
 
 
 def parse(label: str) -> Path:
-    """`animal > dog > beagle` -> ("animal", "dog", "beagle"); a label without ` > ` is a path of one."""
+    """`animal > dog > beagle` -> ("animal", "dog", "beagle"); a label without ` > ` is a path of one.
+
+    Raises InvalidRequest for an empty name.
+    """
     names = re.split(r"(?<!\S)>(?!\S)", label) if is_path(label) else [label]
     path = tuple(name.strip() for name in names)
     if not all(path):

@@ -69,7 +69,7 @@ def fit(z: Floats, present: NDArray[np.bool_], *, prior: float = PRIOR) -> Curve
 
     Logistic regression by Newton's steps, weighted as if the share `prior` of the labels were there. The
     targets are pulled towards each other by the weight of one picture of each kind, as Platt does it, so that
-    separable data have a finite answer.
+    separable data have a finite answer. Raises InvalidRequest where all labels hold, or none does.
     """
     there = int(present.sum())
     if there == 0 or there == len(present):

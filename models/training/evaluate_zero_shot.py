@@ -23,11 +23,11 @@ from models.training.data import SIDE, squash
 SETS = ("imagenette", "caltech101", "imagenet-1k-one-each")
 # Of each photograph the right label, then wrong ones (bundled with scikit-image, no download).
 QUESTIONS = {
-    "cat.png": ("chelsea.png", ("cat", "dog", "horse", "car")),
-    "coffee.png": ("coffee.png", ("coffee cup", "bowl of soup", "laptop")),
-    "astronaut.png": ("astronaut.png", ("astronaut", "firefighter", "chef")),
-    "rocket.jpg": ("rocket.jpg", ("rocket", "lighthouse", "airplane")),
-    "motorcycle_left.png": ("motorcycle_left.png", ("motorcycle", "bicycle", "tractor")),
+    "chelsea.png": ("cat", "dog", "horse", "car"),
+    "coffee.png": ("coffee cup", "bowl of soup", "laptop"),
+    "astronaut.png": ("astronaut", "firefighter", "chef"),
+    "rocket.jpg": ("rocket", "lighthouse", "airplane"),
+    "motorcycle_left.png": ("motorcycle", "bicycle", "tractor"),
 }
 
 
@@ -101,7 +101,7 @@ def ask(model: Any, side: int) -> dict[str, list[tuple[str, float]]]:
     except ImportError:
         return {}
     answers = {}
-    for file, labels in QUESTIONS.values():
+    for file, labels in QUESTIONS.items():
         path = Path(data_dir) / file
         if not path.is_file():
             continue
