@@ -27,8 +27,9 @@ help: ## this list
 serve: $(VENV)/.installed ## install what is missing, then answer on http://127.0.0.1:8000 (SERVE="--port 9000")
 	$(BIN)/candid serve $(SERVE)
 
-test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image")
-	$(BIN)/python -m pytest $(PYTEST)
+# Two processes, for much of the suite waits for servers; a file's tests share what it starts.
+test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image", PYTEST="-n 0")
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 # Their requirements are older than ours, so they get an environment of their own; the tests skip without it.
 CLIENTS := tests/app/compat/clients
@@ -72,7 +73,7 @@ image: ## the container image (VARIANT=cuda for NVIDIA GPUs)
 
 clean: ## remove what the other targets made, .venv included
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info
-	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules
+	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules .cache bench/peers/.envs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
