@@ -4,7 +4,7 @@
 
 For the embedded model, bench/results/answers.json, the tables of docs/better-answers.md and
 models/fitted.py are written; figures of another (`--model`) are only printed. Constants are chosen on one
-set (caltech101) and reported on the others, too.
+set (caltech101); rejection, calibration and many-of-many are reported on the others, too.
 """
 
 from __future__ import annotations
