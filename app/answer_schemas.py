@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import answer_examples
-from app.schemas import Mode
+from app.fields import Mode
 
 
 def shown(example: Mapping[str, Any]) -> ConfigDict:

@@ -17,6 +17,7 @@ from fastapi import Request
 from app.answers import Special
 from app.checks import NO_LIMITS, Limits, at_most, no_longer_than, tidy
 from app.errors import UnsupportedMediaType
+from app.fields import PictureData
 from app.label_set_schemas import CalibrationBody, LabelSetBody, label_set_of
 from app.parsing import (
     TooManyParts,
@@ -28,7 +29,7 @@ from app.parsing import (
     read_form,
     validate,
 )
-from app.schemas import ClassifyBody, EmbedImagesBody, PictureData, PicturesBody
+from app.schemas import ClassifyBody, EmbedImagesBody, PicturesBody
 from app.settings import Settings
 from models.errors import ImageRejected, InvalidRequest
 from models.label_set import PATH, check

@@ -11,13 +11,12 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from app import answer_examples
 from app.answer_schemas import ErrorDetail, shown
-from app.schemas import (
+from app.fields import (
     LABEL_SCHEMA,
     Body,
     Domain,
     Mode,
     ModeField,
-    PicturesBody,
     Share,
     Templates,
     Text,
@@ -25,6 +24,7 @@ from app.schemas import (
     VectorField,
     small_object,
 )
+from app.schemas import PicturesBody
 from models.label_set import Label, LabelSet
 
 

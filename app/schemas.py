@@ -1,172 +1,28 @@
 """Requests as the docs page shows them; what is answered is in `answer_schemas`.
 
-Requests are checked with these models whichever way they came (form, JSON, raw body with a query). Limits
-that are settings are checked in `inputs`. Knows no HTTP.
+Requests are checked with these models whichever way they came (form, JSON, raw body with a query); what their
+fields may hold is in `fields`. Limits that are settings are checked in `inputs`. Knows no HTTP.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from app.fields import (
+    BASE64,
+    Body,
+    Domain,
+    Labels,
+    ModeField,
+    ModelName,
+    PictureField,
+    Share,
+    Templates,
+    Text,
+    VectorField,
 )
-
-
-def _text(value: str) -> str:
-    """No NUL (databases and C libraries end there) and no half of a surrogate pair (no encoder takes it)."""
-    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
-        raise ValueError("must not contain NUL or unpaired surrogate characters")
-    return value
-
-
-def _labels(value: Any) -> Any:
-    """One string is a JSON array, else values between commas; a list is taken as it stands."""
-    if not isinstance(value, str):
-        return value
-    listed = _json_array(value)
-    return [part.strip() for part in value.split(",")] if listed is None else listed
-
-
-def _templates(value: Any) -> Any:
-    """One string is a JSON array, else one template: templates hold commas."""
-    if not isinstance(value, str):
-        return value
-    return _json_array(value) or [value]
-
-
-def _json_array(text: str) -> list[Any] | None:
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        listed = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("begins with [ but is not a JSON array") from None
-    return listed if isinstance(listed, list) else None
-
-
-def _label(value: Any) -> Any:
-    """A text, or an object whose fields are checked with the label set it makes (label_set_schemas)."""
-    if isinstance(value, str):
-        return _text(value)
-    return small_object(value, "must be a string, or an object with a label")
-
-
-def _picture(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"data": value}
-    return small_object(value, "must be base64, a data URI, or an object with data and name")
-
-
-def small_object(value: Any, wanted: str) -> dict[str, Any]:
-    """An object of no more fields than any of ours has, else ValueError with what is `wanted`."""
-    if not isinstance(value, dict) or len(value) > MAX_FIELDS:
-        raise ValueError(wanted)
-    return value
-
-
-MAX_FIELDS: Final = 20
-MAX_ENTRIES: Final = 1_000_000
-"""Entries of a list of texts; settings allow fewer. Measured before an entry is looked at."""
-
-Text = Annotated[str, AfterValidator(_text)]
-Texts = Annotated[list[Text], Field(fail_fast=True, max_length=MAX_ENTRIES)]
-"""Fails at the first that is none: a million errors would be a million objects."""
-_BASE64: Final = {"type": "string", "description": "base64, or a `data:image/…;base64,…` URI"}
-
-
-class Body(BaseModel):
-    """A request: unknown fields are errors, because a misspelt one would be ignored in silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class PictureData(Body):
-    """A picture in JSON."""
-
-    data: str = Field(description="base64, or a `data:image/…;base64,…` URI")
-    name: Text | None = Field(None, description="comes back in the answer")
-
-
-PictureField = Annotated[
-    PictureData,
-    BeforeValidator(_picture),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                _BASE64,
-                {
-                    "type": "object",
-                    "properties": {"data": _BASE64, "name": {"type": "string"}},
-                    "required": ["data"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
-LABEL_SCHEMA: Final = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {
-                "label": {"type": "string"},
-                "aliases": _TEXTS | {"description": "Other names; each goes into the templates too."},
-                "descriptions": _TEXTS | {"description": 'What it looks like: "a photo of a cat, {text}."'},
-                "prompts": _TEXTS | {"description": "Whole texts, in place of the templates."},
-                "threshold": {"type": "number", "minimum": 0, "maximum": 1},
-            },
-            "required": ["label"],
-            "additionalProperties": False,
-        },
-    ]
-}
-LabelItem = Annotated[Any, AfterValidator(_label), WithJsonSchema(LABEL_SCHEMA)]
-VectorField = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "array", "items": {"type": "number"}},
-                {"type": "string", "description": "base64 of little-endian float32"},
-            ]
-        }
-    ),
-]
-Labels = Annotated[
-    Annotated[list[LabelItem], Field(fail_fast=True, max_length=MAX_ENTRIES)],
-    BeforeValidator(_labels),
-    Field(
-        description="What the picture may show. A single text is split at commas, or read as a JSON array. "
-        "`animal > dog > beagle` is a path in a tree."
-    ),
-]
-TextLabels = Annotated[Texts, BeforeValidator(_labels)]
-"""The same where a label can be nothing but a text."""
-Templates = Annotated[
-    Texts,
-    BeforeValidator(_templates),
-    Field(
-        description='Prompt templates with one "{}" each, averaged; or a preset: `plain`, `photo`, '
-        "`openai-7`, `openai-80`. None: the model's own.",
-    ),
-]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Mode = Literal["single", "multi"]
-ModeField = Annotated[
-    Mode,
-    Field(description="`single`: one of the labels, probabilities add up to 1. `multi`: each by itself."),
-]
-Domain = Annotated[Text, Field(description='What kind of thing all labels are: "food", "bird".')]
-ModelName = Annotated[Text | None, Field(description="A loaded model's name; none: the first one.")]
 
 
 class PicturesBody(Body):
@@ -183,9 +39,9 @@ class ClassifyBody(PicturesBody):
         default=[],
         description="In place of `images`: vectors that `/v1/embeddings/images` gave.",
     )
-    labels: Labels = []
+    labels: Labels = Field(default=[])
     label_set: Text | None = Field(None, description="In place of `labels`: the name of a stored label set.")
-    template: Templates = []
+    template: Templates = Field(default=[])
     top_k: int | None = Field(None, ge=1, description="Only the best so many labels; none: all.")
     domain: Domain | None = None
     mode: ModeField | None = None
@@ -207,7 +63,7 @@ class EmbedImagesBody(PicturesBody):
 
 _NAMED_ITEM: Final = {
     "type": "object",
-    "properties": {"text": {"type": "string"}, "image": _BASE64},
+    "properties": {"text": {"type": "string"}, "image": BASE64},
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,

@@ -15,11 +15,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from app.dependencies import KeyDep, RoomDep, ServiceDep
+from app.fields import TextLabels
 from app.items import embed_pictures, picture_item
 from app.parsing import offload, offload_many, read_json
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.compat.labels import check_labels, label_matrix
-from app.schemas import TextLabels
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("error")
