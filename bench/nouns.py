@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-WORDNET = Path("/usr/share/wordnet")
+from models.training.wordnet import PERSON, WORDNET, Synset, first_senses, synsets
+
 # WordNet's lexicographer files (lexnames.5WN) and how many nouns of each the bank holds.
 QUOTA = {5: 300, 6: 700, 8: 50, 13: 200, 17: 80, 19: 30, 20: 150, 27: 90, 18: 100}
-PERSON = 18
 # People only by what they do: WordNet's other nouns for persons hold too many insults.
 PEOPLE = {"worker", "musician", "athlete", "professional", "serviceman", "performer", "artist", "scientist"}
 # Concrete, but hurtful or obscene where a label is shown back to somebody; or first of all a name.
@@ -45,37 +43,6 @@ LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
-    """One synset under the name that people would use."""
-
-    offset: str
-    kind: int
-    name: str
-    lexical_id: int
-    parents: tuple[str, ...]
-
-
-def nouns(folder: Path) -> Iterator[Noun]:
-    """The synsets of data.noun (wndb.5WN), less instances: those are proper names."""
-    for line in (folder / "data.noun").read_text("latin-1").splitlines():
-        if line.startswith("  "):  # the licence
-            continue
-        fields = line.split(" | ")[0].split()
-        pointers = 4 + 2 * int(fields[3], 16)
-        kinds, targets = fields[pointers + 1 :: 4], fields[pointers + 2 :: 4]
-        if "@i" not in kinds:
-            parents = tuple(t for k, t in zip(kinds, targets, strict=False) if k == "@")
-            yield Noun(fields[0], int(fields[1]), fields[4], int(fields[5], 16), parents)
-
-
-def first_senses(folder: Path) -> dict[str, str]:
-    """Each lemma's most common synset."""
-    lines = (folder / "index.noun").read_text("latin-1").splitlines()
-    rows = (line.split() for line in lines if not line.startswith("  "))
-    return {row[0]: row[4 + int(row[3]) + 2] for row in rows}
-
-
 def tagged(folder: Path) -> Counter[tuple[str, int, int]]:
     """How often WordNet's sense-tagged texts hold (lemma, kind, lexical id)."""
     count: Counter[tuple[str, int, int]] = Counter()
@@ -84,13 +51,13 @@ def tagged(folder: Path) -> Counter[tuple[str, int, int]]:
         lemma, _, sense = key.partition("%")
         part_of_speech, kind, lexical_id = sense.split(":")[:3]
         if part_of_speech == "1":
-            count[lemma, int(kind), int(lexical_id)] += int(times)
+            count[lemma.replace("_", " "), int(kind), int(lexical_id)] += int(times)
     return count
 
 
-def people(every: dict[str, Noun]) -> set[str]:
+def people(every: dict[str, Synset]) -> set[str]:
     """Offsets below one of PEOPLE."""
-    inside = {offset for offset, noun in every.items() if noun.kind == PERSON and noun.name in PEOPLE}
+    inside = {offset for offset, noun in every.items() if noun.kind == PERSON and noun.names[0] in PEOPLE}
     while more := {o for o, noun in every.items() if o not in inside and inside.intersection(noun.parents)}:
         inside |= more
     return inside
@@ -101,18 +68,18 @@ def chosen(folder: Path) -> dict[int, list[str]]:
     from open_clip.tokenizer import SimpleTokenizer
 
     words = SimpleTokenizer().encoder  # CLIP's 49,408 tokens; "</w>" ends a word
-    every = {noun.offset: noun for noun in nouns(folder)}
+    every = {offset: noun for offset, noun in synsets(folder).items() if not noun.is_instance}
     first, count, occupations = first_senses(folder), tagged(folder), people(every)
     ranked: dict[int, list[tuple[int, int, str]]] = {kind: [] for kind in QUOTA}
     for noun in every.values():
-        name = noun.name.replace("_", " ")
-        if noun.kind not in QUOTA or first.get(noun.name) != noun.offset or len(name) < 3:
+        name = noun.names[0]
+        if noun.kind not in QUOTA or first.get(name) != noun.offset or len(name) < 3:
             continue
         if not re.fullmatch(r"[a-z]+( [a-z]+)?", name) or not LEFT_OUT.isdisjoint((name, *name.split())):
             continue
         if noun.kind == PERSON and noun.offset not in occupations:
             continue
-        times = count[noun.name, noun.kind, noun.lexical_id]
+        times = count[name, noun.kind, noun.lexical_id]
         token_ids = [words.get(f"{word}</w>") for word in name.split()]
         if None not in token_ids and (times or " " not in name):
             rarest = max(token for token in token_ids if token is not None)  # merges are learnt in order

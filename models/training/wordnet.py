@@ -23,6 +23,7 @@ class Synset:
     offset: str
     kind: int
     names: tuple[str, ...]
+    lexical_id: int  # of the usual name: which of its meanings in this file
     parents: tuple[str, ...]  # offsets of its hypernyms
     is_instance: bool  # a proper name
     gloss: str
@@ -44,6 +45,7 @@ def synsets(folder: Path) -> dict[str, Synset]:
             offset=fields[0],
             kind=int(fields[1]),
             names=names,
+            lexical_id=int(fields[5], 16),
             parents=tuple(t for k, t in zip(kinds, targets, strict=False) if k in (_IS_A, _INSTANCE_OF)),
             is_instance=_INSTANCE_OF in kinds,
             gloss=gloss.split(";")[0].strip(),
