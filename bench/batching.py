@@ -14,15 +14,13 @@ import json
 import statistics
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import models
 from app.main import load_options
 from app.settings import Settings
 from bench import bare, machine, photographs, weights
-from bench.load import burst
+from bench.load import burst, metrics
 from bench.peers import services
 from bench.peers.services import Service
 from bench.peers.work import LABELS, MANY_CLIENTS
@@ -138,9 +136,7 @@ def between(taken: dict[int, float], size: float) -> float:
 
 def counters(service: Service) -> tuple[float, float]:
     """Pictures encoded and batches made since the service started."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
-    found: Any = {line.split("{")[0]: float(line.rsplit(" ", 1)[1]) for line in lines if "{model=" in line}
+    found = metrics(service.port)
     return found["candid_images_encoded_total"], found["candid_image_batches_total"]
 
 

@@ -7,6 +7,7 @@ import json
 import statistics
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -96,6 +97,13 @@ def ask(connection: http.client.HTTPConnection, turn: Turn) -> list[bytes]:
         if answer.status != 200:
             raise RuntimeError(f"{answer.status}: {bodies[-1][:200]!r}")
     return bodies
+
+
+def metrics(port: int) -> dict[str, float]:
+    """What Candid's /metrics says of its only model, by name."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return {line.split("{")[0]: float(line.rsplit(" ", 1)[1]) for line in lines if "{model=" in line}
 
 
 def form(path: str, files: Sequence[tuple[str, bytes]], fields: Sequence[tuple[str, str]]) -> Request:

@@ -17,7 +17,6 @@ import statistics
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -31,7 +30,7 @@ from app.main import load_options
 from app.settings import Settings
 from bench import machine, photographs, weights
 from bench.encoders import REST_S, rotated
-from bench.load import Request, Timing, ask, burst, connect, form
+from bench.load import Request, Timing, ask, burst, connect, form, metrics
 from bench.peers import services
 from bench.peers.services import Service
 from models import loading, ranking, rejection, runners, sources
@@ -139,14 +138,6 @@ def seconds(asked: Request) -> float:
     return time.perf_counter() - started
 
 
-def waiting() -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=30) as answer:
-        lines = answer.read().decode().splitlines()
-    return int(
-        float(next(line.rsplit(" ", 1)[1] for line in lines if line.startswith("candid_texts_waiting{")))
-    )
-
-
 def served() -> dict[str, Any]:
     """The embedded model behind HTTP: the same labels again, in a new process, and in 80 templates."""
     labels, few = nouns(1000), request(["cat", "dog"])
@@ -190,7 +181,7 @@ def beside_many(large: Request, few: Request) -> tuple[Timing, list[int]]:
 
     def watch() -> None:
         while not stop.wait(1):
-            seen.append(waiting())
+            seen.append(int(metrics(PORT)["candid_texts_waiting"]))
 
     threading.Thread(target=send, daemon=True).start()
     time.sleep(2)
