@@ -165,12 +165,12 @@ class TextEmbeddings:
             return
 
         def finished(job: Future[Encoded[NDArray[np.float32]]]) -> None:
-            error = job.exception()
-            if error is not None:
+            try:
+                rows = job.result().value
+                self._keep([self._land(text, row) for text, row in zip(texts, rows, strict=True)])
+            except Exception as error:  # the encoder's, or no memory for a copy
                 self._fail([texts, *rest], error)
                 return
-            landed = [self._land(text, row) for text, row in zip(texts, job.result().value, strict=True)]
-            self._keep(landed)
             if rest:
                 self._report(rest)
                 self._queue(rest)
