@@ -98,8 +98,10 @@ def _answering(label_set: str | None, templates: list[str], settings: Settings) 
     version_of(name, settings)
 
     def stored(classifier: Classifier, _: Dataset) -> tuple[Scorer, int | None]:
+        from app.answers import Special
+
         changes = {"mode": "single", "reject": False}
-        prepared = prepare(name, classifier, settings, changes=changes, calibrated=False)
+        prepared = prepare(Special(name=name, changes=changes, calibrated=False), classifier, settings)
         return prepared.scorer, prepared.version
 
     return stored

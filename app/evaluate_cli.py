@@ -119,6 +119,7 @@ def _measure(
 
 def _way(given: str, settings: Settings) -> tuple[str, Way]:
     """How a label set answers, under its name: a stored one with its examples and its temperature."""
+    from app.answers import Special
     from models.evaluation import by_words
 
     if not is_name(given):
@@ -126,7 +127,7 @@ def _way(given: str, settings: Settings) -> tuple[str, Way]:
     changes = {"mode": "single", "reject": False}
 
     def way(classifier: Classifier) -> tuple[Scorer, tuple[str, ...]]:
-        prepared = prepare(given, classifier, settings, changes=changes)
+        prepared = prepare(Special(name=given, changes=changes), classifier, settings)
         return prepared.scorer, prepared.warnings
 
     return f"{given} (version {version_of(given, settings)})", way

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from app.cli_options import failed
 from app.settings import Settings
 from models.errors import CandidError
 
 if TYPE_CHECKING:
-    from app.answers import Prepared
+    from app.answers import Prepared, Special
     from app.label_set_schemas import LabelSetBody
     from models.classifier import Classifier
     from models.label_set import LabelSet
@@ -66,19 +65,11 @@ def version_of(name: str, settings: Settings) -> int:
         db.close()
 
 
-def prepare(
-    name: str,
-    classifier: Classifier,
-    settings: Settings,
-    *,
-    changes: Mapping[str, Any],
-    calibrated: bool | None = None,
-) -> Prepared:
-    """All that the model needs to answer by a stored set, with its examples and temperature."""
-    from app.answers import Answers, Special
+def prepare(special: Special, classifier: Classifier, settings: Settings) -> Prepared:
+    """All that the model needs to answer, of a stored set also its examples and temperature."""
+    from app.answers import Answers
     from app.database import Database
 
-    special = Special(name=name, changes=changes, calibrated=calibrated)
     db = Database(settings.database_url)
     try:
         return asyncio.run(Answers(db).prepare(classifier, special, NO_DEADLINE))

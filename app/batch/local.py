@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app.answers import Answers, Special
+from app.answers import Special
 from app.batch.run import Pending
-from app.database import Database
+from app.label_sets_named import prepare
 from app.settings import Settings
 from app.shown import ranked, shown, told_of
 from models.errors import EncoderFailed, ImageRejected
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from models.classifier import Classifier
     from models.image_embeddings import EmbeddedImage
 
-NO_DEADLINE = float("inf")
 Way = tuple[Callable[[Any], dict[str, Any]], dict[str, Any], Sequence[str]]
 """From a vector to its answer; what is told once for all pictures; warnings."""
 
@@ -81,11 +79,7 @@ def special(asked: Special, top_k: int | None, settings: Settings) -> Callable[[
     """What goes beyond plain labels, by the same code as the service's."""
 
     def way(classifier: Classifier) -> Way:
-        db = Database(settings.database_url)
-        try:
-            prepared = asyncio.run(Answers(db).prepare(classifier, asked, NO_DEADLINE))
-        finally:
-            db.close()
+        prepared = prepare(asked, classifier, settings)
         return lambda vector: shown(prepared, top_k, vector), told_of(prepared), prepared.warnings
 
     return way
