@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import torch
 
 from models.errors import ModelUnavailable
+
+logger = logging.getLogger(__name__)
 
 OUT_OF_MEMORY: Final = 2  # cudaErrorMemoryAllocation
 
@@ -26,9 +29,17 @@ def choose_device(wanted: str) -> str:
 
 def choose_precision(wanted: str, device: str) -> str:
     """Half precision on a GPU, single on a CPU, unless asked otherwise."""
+    if wanted == "bf16" and device == "cpu" and not _cpu_has_bf16():
+        logger.warning("this processor does not compute in bf16: expect it to be many times slower than fp32")
     if wanted != "auto":
         return wanted
     return "fp32" if device == "cpu" else "fp16"
+
+
+def _cpu_has_bf16() -> bool:
+    """Of an x86 processor; of others torch tells nothing that would be to the point."""
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch tells nothing
+    return able.get("architecture") != "x86_64" or bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def release_memory(device: torch.device) -> None:
