@@ -23,6 +23,13 @@ def at_most(limit: int, values: Sequence[Any], field: str, setting: str) -> None
         )
 
 
+def within(limits: Limits, values: Mapping[str, Any]) -> None:
+    """Refuse a request's lists that are longer than they may be; other checks say what must be a list."""
+    for field, (most, setting) in limits.items():
+        if isinstance(values.get(field), list):
+            at_most(most, values[field], field, setting)
+
+
 def no_longer_than(limit: int, texts: Iterable[str], field: str, setting: str) -> None:
     """Refuse a text that is longer than the setting allows."""
     for index, text in enumerate(texts):

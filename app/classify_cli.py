@@ -130,7 +130,7 @@ def classify(
             if any(Path(source).resolve() == output.resolve() for source in sources.arguments):
                 raise InvalidRequest(f"{output} is read from: write the answers to another file")
             who = f"server {model or ''}" if server else settings.specs[0]
-            named = None if server or "label_set" not in question else question["label_set"]
+            named = None if server else question.get("label_set")
             # A stored set that has changed since asks another question.
             version = label_sets_named.version_of(named, settings) if named else None
             asked = _digest(question, who, str(sorted_to), version)

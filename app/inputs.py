@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 
 from app.answers import Special
-from app.checks import NO_LIMITS, Limits, at_most, no_longer_than, tidy
+from app.checks import NO_LIMITS, Limits, no_longer_than, tidy, within
 from app.errors import UnsupportedMediaType
 from app.fields import PictureData
 from app.label_set_schemas import CalibrationBody, LabelSetBody, label_set_of
@@ -90,8 +90,7 @@ async def read_classify(request: Request, settings: Settings) -> ClassifyRequest
     body, pictures = await _read(request, settings, ClassifyBody, limits)
     if bool(pictures) == bool(body.embeddings):
         raise InvalidRequest("send at least one picture as images, or else embeddings", field="images")
-    at_most(settings.max_images, body.embeddings, "embeddings", "max_images")
-    at_most(settings.max_labels, body.labels, "labels", "max_labels")
+    within(limits, vars(body))  # forms and queries
     names = [label if isinstance(label, str) else str(label.get("label", "")) for label in body.labels]
     no_longer_than(settings.max_label_chars, names, "labels", "max_label_chars")
     return ClassifyRequest(
@@ -154,7 +153,7 @@ async def read_calibration(request: Request, settings: Settings) -> CalibrationR
     """The body of `/v1/label-sets/{name}/calibration`: a form or JSON."""
     limits = dict.fromkeys(("embeddings", "labels"), (settings.max_examples, "max_examples"))
     body, pictures = await _read(request, settings, CalibrationBody, limits)
-    at_most(settings.max_examples, body.embeddings, "embeddings", "max_examples")
+    within(limits, vars(body))  # forms
     if bool(pictures) == bool(body.embeddings):
         raise InvalidRequest("send pictures as images, or else embeddings", field="images")
     count = len(pictures) or len(body.embeddings)

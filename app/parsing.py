@@ -19,7 +19,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.checks import NO_LIMITS, Limits, at_most
+from app.checks import NO_LIMITS, Limits, within
 from app.errors import BadBody, UnsupportedMediaType, flatten
 from models.errors import ImageRejected, InvalidRequest
 
@@ -81,9 +81,7 @@ def parse_json(body: bytes, model: type[M], limits: Limits = NO_LIMITS) -> M:
         raise InvalidRequest("the body must be a JSON object")
     if len(value) > MAX_FIELDS:
         raise InvalidRequest(f"the body has {len(value)} fields; at most {MAX_FIELDS}")
-    for field, (most, setting) in limits.items():
-        if isinstance(value.get(field), list):
-            at_most(most, value[field], field, setting)
+    within(limits, value)
     return validate(model, value, strict=True)
 
 

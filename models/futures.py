@@ -30,10 +30,13 @@ def resolve(future: Future[Any], *, result: Any = None, error: BaseException | N
         pass
 
 
-def go_on(inner: Future[Any], outer: Future[Any], work: Callable[[Any], Any], executor: Executor) -> None:
+def go_on(
+    inner: Future[Any], outer: Future[Any], work: Callable[[Any], Any], executor: Executor | None = None
+) -> None:
     """Once `inner` has its result, resolve `outer` with what `work` makes of it, or with what went wrong.
 
-    Not on the thread that resolves `inner`: that is the model's worker, for which everybody waits.
+    Without an `executor` on the thread that resolves `inner`. That is the model's worker, for which everybody
+    waits: only for what takes microseconds.
     """
 
     def worked(result: Any) -> None:
@@ -48,6 +51,9 @@ def go_on(inner: Future[Any], outer: Future[Any], work: Callable[[Any], Any], ex
         error = done.exception()
         if error is not None:
             resolve(outer, error=error)
+            return
+        if executor is None:
+            worked(done.result())
             return
         try:
             executor.submit(worked, done.result())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models import image
 from models.batching import Batcher, Encoded
 from models.errors import CandidError, DeadlineExceeded, EncoderFailed, ShuttingDown
-from models.futures import cancel_with, resolve
+from models.futures import go_on, resolve
 from models.image import ImageLimits
 from models.lru import VectorCache
 from models.preprocess import Preprocess
@@ -98,9 +98,8 @@ class ImageEmbeddings:
         except Exception as error:  # a defect of ours: the caller must still get an answer
             resolve(done, error=EncoderFailed(f"decoding failed unexpectedly: {type(error).__name__}"))
             raise
-        cancel_with(done, job)
         size = (picture.width, picture.height)
-        job.add_done_callback(partial(self._encoded, digest, size, decode_ms, done))
+        go_on(job, done, partial(self._encoded, digest, size, decode_ms))
 
     def _from_cache(self, digest: str, started: float, done: Future[EmbeddedImage]) -> bool:
         if not self._caches:
@@ -118,17 +117,8 @@ class ImageEmbeddings:
         digest: str,
         size: tuple[int, int],
         decode_ms: float,
-        done: Future[EmbeddedImage],
-        job: Future[Encoded[NDArray[np.float32]]],
-    ) -> None:
-        if job.cancelled():  # with `done`
-            return
-        error = job.exception()
-        if error is not None:
-            resolve(done, error=error)
-            return
-        encoded = job.result()
+        encoded: Encoded[NDArray[np.float32]],
+    ) -> EmbeddedImage:
         row = np.append(encoded.value, np.array(size, dtype=np.float32))  # sides < 2^24 px: exact in float32
         self.cache.put(digest, row)
-        result = EmbeddedImage(row[:-2], *size, decode_ms, encoded.queue_ms, encoded.encode_ms)
-        resolve(done, result=result)
+        return EmbeddedImage(row[:-2], *size, decode_ms, encoded.queue_ms, encoded.encode_ms)
