@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from bench.quoted import filled, table
 
 GUIDE = Path("docs/better-answers.md")
 FITTED = Path("models/fitted.py")
@@ -25,13 +25,8 @@ def guide(text: str, found: dict[str, Any]) -> str:
         "calibration": calibration(found),
         "multi": multi(found),
     }
-    for name, table in tables.items():
-        begin, end = f"<!-- bench.answers: {name} -->\n", "<!-- end -->"
-        text, count = re.subn(
-            f"{re.escape(begin)}.*?{end}", lambda _, t=f"{begin}{table}\n{end}": t, text, flags=re.DOTALL
-        )
-        if count != 1:
-            raise ValueError(f"{GUIDE} has {count} places for the table {name!r}")
+    for name, content in tables.items():
+        text = filled(text, f"bench.answers: {name}", content, GUIDE)
     return text
 
 
@@ -67,7 +62,7 @@ def rejection(found: dict[str, Any]) -> str:
                 rows.append([*row, *((kept, refused) if ours else ("", ""))])
     threshold = found["rejection"]["caltech101"]["decision"]["threshold"]
     head = ["Pictures", "Labels known", "Score", "AUROC", "Unknown taken at 95 % recall"]
-    return _table(
+    return table(
         [*head, f"Known kept at {threshold:g}", f"Unknown refused at {threshold:g}"], rows, numbers=4
     )
 
@@ -81,7 +76,7 @@ def few_shot(found: dict[str, Any]) -> str:
         ]
         for shots, figures in found["few_shot"].items()
     ]
-    return _table(["Examples a label", "Top-1", "with the paper's constants"], rows, numbers=2)
+    return table(["Examples a label", "Top-1", "with the paper's constants"], rows, numbers=2)
 
 
 def calibration(found: dict[str, Any]) -> str:
@@ -97,7 +92,7 @@ def calibration(found: dict[str, Any]) -> str:
         if name in own
     ]
     shipped = f"with the catalogue's {own['temperature']:.2f}"
-    return _table(["Pictures", "Without", shipped, "with one of their own"], rows, numbers=3)
+    return table(["Pictures", "Without", shipped, "with one of their own"], rows, numbers=3)
 
 
 def multi(found: dict[str, Any]) -> str:
@@ -113,13 +108,7 @@ def multi(found: dict[str, Any]) -> str:
         for name, figures in ((n, found["many"][n]) for n in NAMES if n in found["many"])
     ]
     head = ["Pairs of", "AUROC", 'AUROC of "without a {}"', "ECE", "Precision", "Recall"]
-    return _table(head, rows, numbers=5)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
-    """Markdown; the last `numbers` columns are set to the right."""
-    rule = ["---"] * (len(head) - numbers) + ["---:"] * numbers
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows)).replace("|  ", "| ")
+    return table(head, rows, numbers=5)
 
 
 def _spread(figure: dict[str, float]) -> str:

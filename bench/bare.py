@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from models import loading
 from models.classifier import Classifier
 from models.image import ImageLimits, decode
+from models.sources import Source
+from models.towers import Towers
 
 
 def encoder(classifier: Classifier) -> Callable[[Sequence[Any]], Any]:
@@ -19,17 +22,21 @@ def encoder(classifier: Classifier) -> Callable[[Sequence[Any]], Any]:
     return classifier._batcher.lane("images").encode
 
 
-def products(flops: float = 2e10, side: int = 2048) -> float:
-    """float32 matrix products that torch does a second, in FLOP, best of three: no tower can do more."""
+def products(side: int = 2048) -> float:
+    """float32 matrix products that torch does a second, in FLOP, the best of four: no tower can do more."""
     a, b = torch.rand(side, side), torch.rand(side, side)
-    count = max(1, round(flops / (2 * side**3)))
-    fastest = float("inf")
-    for _ in range(4):  # the first one wakes the threads
+    taken = []
+    for _ in range(4):
         started = time.perf_counter()
-        for _ in range(count):
-            a @ b
-        fastest = min(fastest, (time.perf_counter() - started) / count)
-    return 2 * side**3 / fastest
+        a @ b
+        taken.append(time.perf_counter() - started)
+    return 2 * side**3 / min(taken)
+
+
+def towers(source: Source, precision: str) -> Towers:
+    """A model's towers on torch and the CPU."""
+    model, _ = loading._build(source, "cpu", precision, None)
+    return Towers(model, loading._preprocess(source, model), dtype=loading._DTYPES[precision])
 
 
 def flops_of(tower: torch.nn.Module, size: int) -> int:

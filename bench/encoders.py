@@ -16,14 +16,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench import engines, machine, weights
+from bench import bare, engines, machine, weights
+from bench.machine import rotated
+from bench.weights import MODELS
 from models import loading, openvino_runner, rejection, sources
 from models.encoder import Runner
 from models.towers import Towers
@@ -32,10 +35,6 @@ RESULTS = Path(__file__).parent / "results" / "encoders.json"
 BATCHES = (1, 8, 16, 32)
 MIN_ROUNDS, CASE_S = 3, 18.0
 REST_S = 0.05  # the threads of the engine before spin for a while after their work
-MODELS = {"ViT-B-32": weights.for_open_clip, "embedded": lambda: "embedded"}
-
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -69,17 +68,12 @@ class Case:
 def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torch.Tensor]]:
     """Where engines keep what they make of the weights, what builds the towers, and a count's ids (N, L)."""
     source = sources.resolve(str(MODELS[name]()))
-
-    def make(precision: str) -> Towers:
-        model, _ = loading._build(source, "cpu", precision, None)
-        return Towers(model, loading._preprocess(source, model), dtype=loading._DTYPES[precision])
-
     _, tokens = loading._build(source, "cpu", "fp32", None)
     made_from = f"{name}-{source.sha256[:16]}-{torch.__version__}-{openvino_runner.EXPORT_VERSION}"
     folder = weights.CACHE / "engines" / made_from
     return (
         folder,
-        make,
+        partial(bare.towers, source),
         lambda count: tokens.encode([f"a photo of a {noun}." for noun in rejection.nouns()[:count]]),
     )
 
@@ -98,12 +92,6 @@ def cases(model: str, towers: Towers, encode: Callable[[int], torch.Tensor]) -> 
             ids = ids[:, : int(end.max()) + 1].contiguous()
         found.append(Case(model, "texts", batch, lambda runner, ids=ids, end=end: runner.texts(ids, end)))
     return found
-
-
-def rotated(ways: list[T], turn: int) -> list[T]:
-    """The same ways, another one first in each turn."""
-    first = turn % len(ways)
-    return ways[first:] + ways[:first]
 
 
 def measure(case: Case, runners: dict[str, Runner], rounds: int) -> None:

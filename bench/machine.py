@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 def describe() -> dict[str, Any]:
@@ -39,6 +42,19 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def rotated(ways: list[T], turn: int) -> list[T]:
+    """The same ways, another one first in each turn: what the machine does otherwise falls on all alike."""
+    first = turn % len(ways)
+    return ways[first:] + ways[:first]
+
+
+def refuse_taken(port: int, who: str) -> None:
+    """Raise RuntimeError when something listens there already."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise RuntimeError(f"port {port} is taken: another {who} would be measured")
 
 
 @contextmanager

@@ -36,14 +36,13 @@ from app.batch.run import Job, Tally, run
 from app.batch.sources import Sources
 from app.main import load_options
 from app.settings import Settings
-from bench import bare, machine, weights
-from bench.encoders import rotated
+from bench import bare, machine
+from bench.weights import MODELS
 from models.catalogue import EMBEDDED
 from models.classifier import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "many.json"
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "motorcycle", "a street at night", "a plate of food")
-MODELS = {EMBEDDED: lambda: EMBEDDED, "ViT-B-32": weights.for_open_clip}
 PICTURES = {EMBEDDED: 2000, "ViT-B-32": 250}
 PART = 500  # pictures that all ways go through in turn
 BATCH = 32  # pictures
@@ -131,7 +130,7 @@ def measured(
         ]
         seconds = []
         for turn in range(rounds):
-            seconds.append({name: way() for name, way in rotated(ways, turn)})
+            seconds.append({name: way() for name, way in machine.rotated(ways, turn)})
             print({name: round(value, 2) for name, value in seconds[-1].items()}, file=sys.stderr)
         fastest.update({name: min(one[name] for one in seconds) for name, _ in ways})  # adds
         for name, every in ratios.items():
@@ -165,7 +164,7 @@ def main() -> None:
         "command": f"python -m bench.many --rounds {asked.rounds}",
         "machine": machine.describe(),
         "versions": machine.versions(),
-        "models": {name: of_model(name, asked.folder, asked.rounds) for name in MODELS},
+        "models": {name: of_model(name, asked.folder, asked.rounds) for name in PICTURES},
     }
     if asked.folder is None:
         RESULTS.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -28,7 +28,8 @@ from PIL import Image
 import models
 from app.main import load_options
 from app.settings import Settings
-from bench import bare, machine, photographs, weights
+from bench import bare, machine, photographs
+from bench.weights import MODELS
 from models.catalogue import EMBEDDED
 from models.classifier import Classifier
 from models.image import ImageLimits, decode
@@ -37,7 +38,6 @@ from models.preprocess import Normalise
 RESULTS = Path(__file__).parent / "results" / "pictures.json"
 COUNT = 6
 QUALITIES = (75, 90, 95)
-MODELS = {"ViT-B-32": weights.for_open_clip, EMBEDDED: lambda: EMBEDDED}
 
 Read = Callable[[bytes], torch.Tensor]  # a JPEG file -> pixels (3, S, S)
 

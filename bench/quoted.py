@@ -12,15 +12,25 @@ ROOT = Path(__file__).parents[1]
 Found = Mapping[str, Any]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, rule: str = "--:") -> str:
-    """Markdown; all but the first column are numbers."""
-    lines = [head, ["---", *[rule] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("|  |", "| |")
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int | None = None) -> str:
+    """Markdown; the last `numbers` columns are set to the right, without a number all but the first."""
+    numbers = len(head) - 1 if numbers is None else numbers
+    rule = ["---"] * (len(head) - numbers) + ["--:"] * numbers
+    return "".join(f"| {' | '.join(line)} |\n".replace("|  ", "| ") for line in (head, rule, *rows))
 
 
-def peers(found: Found) -> str:
+def filled(text: str, begin: str, content: str, page: Path) -> str:
+    """A page whose one place between the comments `begin` and `end` holds `content`."""
+    begin, end = f"<!-- {begin} -->\n", "<!-- end -->"
+    place = f"{re.escape(begin)}.*?{end}"
+    text, count = re.subn(place, lambda _: f"{begin}{content}{end}", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"{page} has {count} places for {begin.strip()}")
+    return text
+
+
+def peers(given: Found) -> str:
     """Answers a second, and how much faster Candid is than the best of the others."""
-    given = found["peers"]
     services, ratios = given["services"], given["ratios"]
     rows = [
         [name, *(f"{figures[key]['per_s']:.3g}" for key in given["tasks"])]
@@ -28,12 +38,12 @@ def peers(found: Found) -> str:
     ]
     rows[0] = [f"**{cell}**" for cell in rows[0]]  # Candid is the first to be started
     best = ["times the best of the others", *(f"{ratios[key]['ratio']:.3g}" for key in given["tasks"])]
-    return table(["", *given["tasks"].values()], [*rows, best]) + f"\n{machine(given)}\n"
+    return table(["", *given["tasks"].values()], [*rows, best])
 
 
-def encoders(found: Found) -> str:
+def encoders(given: Found) -> str:
     """OpenVINO, as times of torch."""
-    rows = found["encoders"]["rows"]
+    rows = given["rows"]
     batches = list(dict.fromkeys(row["batch"] for row in rows))
     names = {"openvino": "", "openvino bf16": ", bf16"}
     lines = []
@@ -45,29 +55,29 @@ def encoders(found: Found) -> str:
             cosine = min(row["min_cosine"] for row in of)
             lines.append([kind, *(f"{row['ratio']:.1f}" for row in of), f"{cosine:.5f}"])
     head = ["", *(f"batch {batch}" for batch in batches), "lowest cosine to torch"]
-    return table(head, lines) + f"\n{machine(found['encoders'])}\n"
+    return table(head, lines)
 
 
-def folder(found: Found) -> str:
+def folder(given: Found) -> str:
     """`candid classify`, as times of a bare script and of the forward passes."""
     rows = [
         [
             name,
-            f"{given['pictures']:,}",
-            f"{given['pictures'] / given['command_s']:.0f}",
-            f"{given['ratio_to_decode_and_encode']:.2f}",
-            f"{given['ratio_to_encode']:.2f}",
+            f"{figures['pictures']:,}",
+            f"{figures['pictures'] / figures['command_s']:.0f}",
+            f"{figures['ratio_to_decode_and_encode']:.2f}",
+            f"{figures['ratio_to_encode']:.2f}",
         ]
-        for name, given in found["many"]["models"].items()
+        for name, figures in given["models"].items()
     ]
     head = ["", "photographs", "a second", "time, by a bare script's", "time, by the forward passes' alone"]
-    return table(head, rows) + f"\n{machine(found['many'])}\n"
+    return table(head, rows)
 
 
-def machine(given: Found) -> str:
-    """What it was measured on, in a line."""
+def cores(given: Found) -> str:
+    """What it was measured on, in words."""
     of = given["machine"]
-    return f"Measured on {of['cores']} cores of {of['processor']} ({of['instructions']})."
+    return f"{of['cores']} cores of {of['processor']} ({of['instructions']})"
 
 
 PLACES: Mapping[str, tuple[str, Callable[[Found], str]]] = {
@@ -80,12 +90,8 @@ PLACES: Mapping[str, tuple[str, Callable[[Found], str]]] = {
 def quoted(name: str, text: str, found: Found) -> str:
     """A page with the table of the benchmark `name` written anew, between its two comments."""
     page, written = PLACES[name]
-    begin, end = f"<!-- bench: {name} -->\n", "<!-- end -->"
-    wanted = f"{begin}{written(found)}{end}"
-    text, count = re.subn(f"{re.escape(begin)}.*?{end}", lambda _: wanted, text, flags=re.DOTALL)
-    if count != 1:
-        raise ValueError(f"{page} has {count} places for the table {name!r}")
-    return text
+    content = f"{written(found[name])}\nMeasured on {cores(found[name])}.\n"
+    return filled(text, f"bench: {name}", content, Path(page))
 
 
 def write(found: Found) -> None:

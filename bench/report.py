@@ -52,10 +52,9 @@ def measured_on(found: Found) -> str:
     if "machine" not in found:
         return ""
     machine = found["machine"]
-    processor = f"{machine['processor']} ({machine['instructions']})"
     used = [f"{name} {version}" for name, version in found["versions"].items() if version != "not installed"]
     return (
-        f"`{found['command']}` on {machine['cores']} cores of {processor}, "
+        f"`{found['command']}` on {quoted.cores(found)}, "
         f"{machine['memory_gib']} GiB, {machine['system']}; Python {machine['python']}, {', '.join(used)}.\n"
     )
 
@@ -219,7 +218,7 @@ def many(found: Found) -> str:
 
 `candid classify` on the files of a folder, beside a script that only decodes and encodes.
 
-{quoted.folder({"many": found})}"""
+{quoted.folder(found)}"""
 
 
 def speeds(found: Found) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,9 +22,7 @@ PORT = 8311
 
 def seconds_to_ready() -> float:
     """Start the service as a user does, ask /readyz until it is 200, stop it."""
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-            raise RuntimeError(f"port {PORT} is taken: another service would be measured")
+    machine.refuse_taken(PORT, "service")
     started = time.perf_counter()
     command = [str(Path(sys.executable).with_name("candid")), "serve", "--port", str(PORT)]
     service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -29,7 +29,7 @@ import torch
 from app.main import load_options
 from app.settings import Settings
 from bench import machine, photographs, weights
-from bench.encoders import REST_S, rotated
+from bench.encoders import REST_S
 from bench.load import Request, Timing, ask, burst, connect, form, metrics
 from bench.peers import services
 from bench.peers.services import Service
@@ -82,7 +82,7 @@ def encoding(asked: argparse.Namespace) -> dict[str, Any]:
     taken: dict[str, list[float]] = {way: [] for way in ways}
     with machine.quiet(asked.quiet):
         for turn in range(asked.rounds):
-            for way, encode in rotated(list(ways.items()), turn):
+            for way, encode in machine.rotated(list(ways.items()), turn):
                 time.sleep(REST_S)
                 started = time.perf_counter()
                 for chunk in chunks:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
+
+from models.catalogue import EMBEDDED
 
 CACHE = Path(".cache/bench")
 ARCHITECTURE = "ViT-B-32"
@@ -50,6 +54,12 @@ def for_open_clip() -> Path:
         state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
         save_file(state, str(folder / "open_clip_model.safetensors"))
     return folder.resolve()
+
+
+MODELS: Final[Mapping[str, Callable[[], Path | str]]] = MappingProxyType(
+    {"ViT-B-32": for_open_clip, EMBEDDED: lambda: EMBEDDED}
+)
+"""What the benchmarks measure, by name: what `models.load` takes."""
 
 
 def for_transformers() -> Path:

@@ -106,7 +106,7 @@ def measure(
     for service in running:
         service.pause()
     for round_ in range(rounds):
-        order = running[round_ % len(running) :] + running[: round_ % len(running)]
+        order = machine.rotated(running, round_)
         for task in tasks:
             if task.once and round_:
                 continue

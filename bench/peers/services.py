@@ -7,7 +7,6 @@ import json
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -52,9 +51,7 @@ class Service:
 
     def start(self) -> None:
         """Returns when it takes requests; raises Unavailable with what it last said."""
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                raise RuntimeError(f"port {self.port} is taken: another {self.name} would be measured")
+        machine.refuse_taken(self.port, self.name)
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", **self.environment}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(self.command, env=environment, stdout=log, stderr=log, cwd=ROOT)
@@ -125,7 +122,8 @@ def candid(texts: Path, port: int = 8301) -> Service:
         "CANDID_LOG_LEVEL": "warning",
     }
     command = [str(Path(sys.executable).with_name("candid")), "serve", "--port", str(port)]
-    known = [f"openvino=={machine.versions()['openvino']}"]  # what its towers run on, where it is there
+    openvino = machine.versions()["openvino"]  # what its towers run on, where it is there
+    known = [] if openvino == "not installed" else [f"openvino=={openvino}"]
     service = Service("Candid", command, port, settings, "/readyz", turn, answer, known)
     service.pictures_a_request, service.clients = 50, 2
     return service
