@@ -1,8 +1,8 @@
 """CLIP's byte pairs, merged in time that does not run away with a word's length.
 
 open_clip's own loop looks through the whole word after each merge: ten seconds for 4,000 letters, while every
-other caller's labels wait, and it remembers each word that it ever saw. Here a word's pairs wait in a heap, which
-takes 17 ms for the same word, and what is remembered is bounded. The pieces are the same.
+other caller's labels wait, and it remembers each word that it ever saw. Here a word's pairs wait in a heap:
+17 ms for the same word. What is remembered is bounded. The pieces are the same.
 """
 
 from __future__ import annotations
