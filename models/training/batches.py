@@ -14,7 +14,7 @@ from models.training.text import TEMPLATES
 
 # How often a source's pictures are drawn, against their number. Caltech-101 has few pictures a class, and
 # Tiny-ImageNet's 64 px would otherwise fill three quarters of every batch.
-OVERSAMPLED = {"caltech101": 2.5, "imagenette": 2.0, "flickr8k": 1.0, "tiny-imagenet": 0.8}
+OVERSAMPLED = {"caltech101": 2.5, "imagenette": 2.0, "flickr8k": 2.0, "tiny-imagenet": 0.8}
 OTHERWISE = 0.7
 NEAREST = 0.25  # chance that a picture's nearest more general name is picked, then the next, and so on
 

@@ -29,10 +29,19 @@ from models.training.text import Lesson, lesson_loss
 
 IMAGE_RATE, TEXT_RATE, DECAY = 2e-3, 1e-4, 0.05  # learning rates and weight decay of AdamW
 TEXT_EVERY = 3  # steps; the text tower runs, and learns, in one of so many: it costs as much as the images do
+PARTS = 4  # of like lengths, in which a batch's texts are run: captions are six times as long as names
 REPLAY = 64  # strings of the first phase's lesson, each time that the text tower learns
 STRANGERS = 1500  # nouns that name no picture, in the bank of kinds: else one of them may suit every picture
 FIRST_SCALE = 20.0  # logit scale at the beginning
-WEIGHTS = {"contrastive": 1.0, "soft": 1.0, "labels": 0.7, "kinds": 1.0, "features": 8.0, "replay": 2.0}
+WEIGHTS = {
+    "contrastive": 1.0,
+    "soft": 1.0,
+    "labels": 0.7,
+    "kinds": 1.0,
+    "mentions": 1.0,
+    "features": 8.0,
+    "replay": 2.0,
+}
 
 
 @dataclass(slots=True)
@@ -96,6 +105,7 @@ class Banks:
     classes: torch.Tensor  # (1000, D)
     labels: torch.Tensor  # (C, D)
     kinds: torch.Tensor  # (K + STRANGERS, D): the last name nothing that is pictured
+    mentions: torch.Tensor  # (M, D)
 
 
 def begin(model: Any, corpus: Corpus, names: Names, lesson: Lesson, *, batch: int, seed: int) -> Run:
@@ -138,17 +148,19 @@ def step(run: Run, clock: Clock, banks: Banks, chosen: Any, side: int) -> dict[s
     scale = model.logit_scale.exp()
     soft_ids, soft_p = run.rows(corpus.soft_ids[chosen], corpus.soft_p[chosen])  # (B, SOFT) each
     bank_ids, bank_p = run.rows(names.bank_ids[chosen], names.bank_p[chosen])  # (B, COLUMNS) each
+    said_ids, said_p = run.rows(names.mentions.ids[chosen], names.mentions.p[chosen])  # as above
     (kinds,) = run.rows(kinds_seen(corpus, names, chosen))  # (B, K)
     found = {
         "soft": losses.soft_labels(images, banks.classes, soft_ids, soft_p, scale),
         "labels": losses.soft_labels(images, banks.labels, bank_ids, bank_p, scale),
         "kinds": losses.soft_rows(images, banks.kinds, kinds, scale),
+        "mentions": losses.soft_labels(images, banks.mentions, said_ids, said_p, scale),
         "features": losses.features(run.head(pooled), *run.rows(batches.teacher_features(corpus, chosen))),
     }
     if run.step % TEXT_EVERY == 0:
         texts, match = batches.batch_texts(names, chosen, run.rng)
-        with tower.half():
-            vectors = tower.encode_text(model.text, tower.tokenise(batches.wrapped(texts, run.rng)))  # (T, D)
+        ids = tower.tokenise(batches.wrapped(texts, run.rng))
+        vectors = tower.encode_in_parts(model.text, ids, parts=PARTS)  # (T, D)
         found["contrastive"] = losses.contrastive(images, vectors, match.to(run.device), scale)
         found["replay"] = lesson_loss(model.text, *run.lesson.draw(REPLAY, run.generator))
     total = torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum()
@@ -176,7 +188,8 @@ def refresh(run: Run) -> Banks:
         strangers[i] for i in run.rng.choice(len(strangers), min(STRANGERS, len(strangers)), replace=False)
     ]
     kinds = [*run.names.class_kinds, *drawn]
-    return Banks(*(tower.encode_texts(text, each) for each in (names, run.names.bank, kinds)))
+    banks = (names, run.names.bank, kinds, run.names.mentions.nouns)
+    return Banks(*(tower.encode_texts(text, each) for each in banks))
 
 
 def kinds_seen(corpus: Corpus, names: Names, chosen: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training import wordnet
+from models.training import mentions, wordnet
 from models.training.data import Corpus
 
 CAPTIONED = "flickr8k"  # the source whose texts are sentences rather than labels
@@ -94,6 +94,7 @@ class Names:
     class_kinds: list[str]  # K: other names of the image teacher's classes, and what these are kinds of
     kinds_of: NDArray[np.float32]  # (1000, K): each class' share of them, rows sum to 1, or to 0 without any
     strangers: list[str]  # nouns that name no picture, to be told from those that do
+    mentions: mentions.Mentions  # nouns in captions, and the pictures that they are true of
 
 
 def gather(corpus: Corpus, words: Path) -> Names:
@@ -113,7 +114,18 @@ def gather(corpus: Corpus, words: Path) -> Names:
     named += [found.meaning_of_class(synonyms) for synonyms in corpus.classes]
     said = {text for texts in (*own, bank[0], class_kinds[0]) for text in texts}
     strangers = found.strangers([each for each in named if each], said)
-    return Names(own, kinds, seen, *bank, *class_kinds, strangers)
+    clear = wordnet.unambiguous(words)  # "bike" is a motorcycle first of all, but not in most captions
+    above = {
+        noun: lineage(synset, found.every) if noun in clear else ()
+        for noun, synset in mentions.seen_nouns(found.nouns, words).items()
+    }
+    captions = [() if known else texts for texts, known in zip(own, labelled, strict=True)]
+    shown = [
+        (*labels, *above_them) if known else ()
+        for labels, above_them, known in zip(own, kinds, labelled, strict=True)
+    ]
+    said_of = mentions.gather(captions, shown, above)
+    return Names(own, kinds, seen, *bank, *class_kinds, strangers, said_of)
 
 
 @dataclass(frozen=True, slots=True)

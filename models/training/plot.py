@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-LOSSES = ("contrastive", "soft", "labels", "kinds", "features", "replay")
+LOSSES = ("contrastive", "soft", "labels", "kinds", "mentions", "features", "replay")
 
 
 def read(record: Path) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ WARM = 40  # steps up to it
 PICTURES = 24_000  # vectors that the text tower learns from, over all processes
 # Of a step, in each process:
 AT_ONCE = 4096  # vectors, at most
-NAMES = {"kinds": 700, "strangers": 350, "labels": 350, "soft": 350}  # drawn from each bank
+NAMES = {"kinds": 500, "strangers": 300, "labels": 250, "soft": 300, "mentions": 400}  # drawn from each bank
 PAIRS = 96  # pictures that bring a text of their own, captions among them
 PARTS = 4  # of like lengths, in which the texts are run
 
@@ -70,23 +70,26 @@ def loss(run: Run, locked: Locked) -> torch.Tensor:
 
     kinds, strangers = drawn("kinds", names.class_kinds), drawn("strangers", names.strangers)
     labels, classes = drawn("labels", names.bank), drawn("soft", corpus.classes)
+    mentions = drawn("mentions", names.mentions.nouns)
     own, match = batches.batch_texts(names, chosen[:PAIRS], rng)
     parts = {
         "kinds": [names.class_kinds[i] for i in kinds] + [names.strangers[i] for i in strangers],
         "labels": [names.bank[i] for i in labels],
         "soft": [corpus.classes[i][int(rng.integers(len(corpus.classes[i])))] for i in classes],
+        "mentions": [names.mentions.nouns[i] for i in mentions],
         "contrastive": own,
     }
     ids = tower.tokenise(batches.wrapped([each for texts in parts.values() for each in texts], rng))
     vectors = tower.encode_in_parts(text, ids, parts=PARTS)  # (T, D)
     counts = [len(each) for each in parts.values()]
     banks = dict(zip(parts, torch.split(vectors, counts), strict=True))
-    soft, of_kinds, of_labels = run.rows(
+    soft, of_kinds, of_labels, said = run.rows(
         dense(corpus.soft_ids[chosen], corpus.soft_p[chosen], len(corpus.classes)),  # (B, 1000)
         names.kinds_of[:, kinds],
         dense(names.bank_ids[chosen], names.bank_p[chosen], len(names.bank))[:, labels],
+        dense(names.mentions.ids[chosen], names.mentions.p[chosen], len(names.mentions.nouns))[:, mentions],
     )
-    wanted = {"kinds": soft @ of_kinds, "labels": of_labels, "soft": soft[:, classes]}
+    wanted = {"kinds": soft @ of_kinds, "labels": of_labels, "soft": soft[:, classes], "mentions": said}
     scale = run.model.logit_scale.detach().exp()
     found = {name: losses.soft_rows(rows, banks[name], each, scale) for name, each in wanted.items()}
     found["contrastive"] = losses.contrastive(rows[:PAIRS], banks["contrastive"], match.to(run.device), scale)

@@ -71,6 +71,18 @@ def first_senses(folder: Path) -> dict[str, str]:
     return {row[0].replace("_", " "): row[4 + int(row[3]) + 2] for row in rows}
 
 
+def unambiguous(folder: Path) -> set[str]:
+    """Names with one meaning: what those are a kind of is true wherever they are said."""
+    rows = (line.split() for line in (folder / "index.noun").read_text("latin-1").splitlines())
+    return {row[0].replace("_", " ") for row in rows if row[1:3] == ["n", "1"]}
+
+
+def entries(index: Path) -> set[str]:
+    """The names that an index file lists: index.adj, for one."""
+    lines = index.read_text("latin-1").splitlines()
+    return {line.split(" ", 1)[0].replace("_", " ") for line in lines if not line.startswith("  ")}
+
+
 def concrete_nouns(folder: Path, *, words: int = 3) -> dict[str, Synset]:
     """Names of at most `words` words whose most common meaning can be photographed; no proper names."""
     every = synsets(folder)

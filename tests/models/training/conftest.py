@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from models.training import tower
 from models.training.data import SIDE, SOFT, Corpus
 from models.training.learner import Run, begin
+from models.training.mentions import Mentions
 from models.training.names import Names
 from models.training.text import Lesson
 
@@ -60,7 +61,19 @@ def start(corpus: Corpus, lesson: Lesson) -> Callable[[], Run]:
         ids, p = np.zeros((24, 2), np.int64), np.zeros((24, 2), np.float32)
         ids[:, 0], p[6:, 0] = [i % 3 for i in range(24)], 1.0
         kinds = ["colour", "warm colour"], np.array([[0.5, 0.5], [1, 0], [1, 0]], np.float32)
-        names = Names(corpus.texts, [("colour",)] * 24, [()] * 24, bank, ids, p, *kinds, strangers=["shape"])
+        said = np.zeros((24, 1), np.float32)
+        said[:6] = 1.0
+        names = Names(
+            corpus.texts,
+            [("colour",)] * 24,
+            [()] * 24,
+            bank,
+            ids,
+            p,
+            *kinds,
+            strangers=["shape"],
+            mentions=Mentions(bank, ids[:, :1], said),
+        )
         return begin(model, corpus, names, lesson, batch=12, seed=0)
 
     return run

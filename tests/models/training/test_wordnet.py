@@ -36,6 +36,8 @@ siamese_cat n 1 1 @ 1 0 00000007
 def words(tmp_path: Path) -> Path:
     (tmp_path / "data.noun").write_text(DATA)
     (tmp_path / "index.noun").write_text(INDEX)
+    (tmp_path / "index.adj").write_text("  1 This is the licence.\nstone a 1 0 1 0 00000008\n")
+    (tmp_path / "index.adv").write_text("  1 This is the licence.\n")
     return tmp_path
 
 
