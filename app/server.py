@@ -9,6 +9,7 @@ route; of a model it knows only whether it is lost.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -213,7 +214,10 @@ def run(settings: Settings) -> int:
         return next((f"the worker of {name} has died: {reason}" for name, reason in reasons if reason), None)
 
     try:
-        return serve(create_app(settings, classifiers), settings, lost)
+        app = create_app(settings, classifiers)
+        gc.freeze()  # modules and models stay as long as the process: no later search walks through them
+        gc.enable()
+        return serve(app, settings, lost)
     finally:
         for classifier in classifiers.values():
             classifier.close()

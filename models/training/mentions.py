@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def gather(
 def _nouns(caption: str, above: dict[str, tuple[str, ...]]) -> set[str]:
     """The nouns in one caption, in the singular, of one word or two."""
     words = _WORD.findall(caption)
-    said = [*words, *(f"{one} {next_}" for one, next_ in zip(words, words[1:], strict=False))]
+    said = [*words, *(f"{one} {next_}" for one, next_ in pairwise(words))]
     return {noun for each in said for noun in (each, each.removesuffix("s")) if noun in above}
 
 

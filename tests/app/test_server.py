@@ -235,6 +235,15 @@ def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line() -> None:
     assert "none" in line["message"] and "traceback" not in line
 
 
+def test_garbage_is_looked_for_again_once_all_is_loaded() -> None:
+    script = (
+        "import gc; from app import cli, server; "
+        "server.serve = lambda *_: 0 if gc.isenabled() and gc.get_freeze_count() > 100_000 else 3; "
+        "cli.app(['serve', '--model', 'embedded'])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True).returncode == 0
+
+
 def test_a_lost_model_is_told_to_the_balancer_and_then_ends_the_process() -> None:
     ready = HEALTH.replace(b"/healthz", b"/readyz")
     with running(lost_after=2) as server:

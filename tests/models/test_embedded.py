@@ -43,7 +43,7 @@ def test_the_model_card_says_what_the_model_is_not_for() -> None:
         assert needed in card, needed
 
 
-SHORT = pytest.mark.xfail(reason="five hours of training were too few; see the model card")
+SHORT = pytest.mark.xfail(reason="the corpus shows too few of them; see the model card")
 
 
 @pytest.mark.parametrize(
