@@ -46,8 +46,8 @@ def serve(
         device=device,
         precision=precision,
     )
-    # Importing makes some hundred thousand objects, and all of them stay: to look for garbage among them again
-    # and again took a fifth of the start. `run` looks again once everything is loaded.
+    # Importing makes some hundred thousand objects, and all of them stay: to look for garbage among them
+    # again and again took a fifth of the start. `run` looks again once everything is loaded.
     gc.disable()
     from app.server import run
 
