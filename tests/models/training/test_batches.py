@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from models.training import batches
 from models.training.learner import Run
@@ -22,8 +23,8 @@ def test_a_text_is_true_of_every_picture_that_has_it(start: Callable[[], Run]) -
 
 def test_rare_sources_are_drawn_more_often(start: Callable[[], Run]) -> None:
     found = batches.weights(start().corpus)
-    assert found.sum() == 1
-    assert found[0] / found[6] == batches.OVERSAMPLED["flickr8k"] / batches.OTHERWISE
+    assert found.sum() == pytest.approx(1)
+    assert found[0] / found[6] == pytest.approx(batches.OVERSAMPLED["flickr8k"] / batches.OTHERWISE)
 
 
 def test_some_names_are_put_into_templates_and_sentences_never() -> None:
