@@ -19,7 +19,7 @@ def test_the_losses_fall(start: Callable[[], Run]) -> None:
             group["lr"] = group["rate"] / 4
         assert banks is not None
         history.append(learner.step(run, Clock(60), banks, run.rng.choice(24, 12), 64))
-    for name in ("contrastive", "soft", "labels", "replay"):
+    for name in ("contrastive", "soft", "labels", "mentions", "replay"):
         losses = [each[name] for each in history if name in each]
         assert np.median(losses[-5:]) < np.median(losses[:3]), name
     assert sum("contrastive" in each for each in history) == 30 / learner.TEXT_EVERY
