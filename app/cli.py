@@ -5,7 +5,6 @@ Torch is imported only by the commands that need it, so that `candid --help` ans
 
 from __future__ import annotations
 
-import gc
 import json
 from typing import Annotated
 
@@ -46,9 +45,6 @@ def serve(
         device=device,
         precision=precision,
     )
-    # Importing makes some hundred thousand objects, and all of them stay: to look for garbage among them
-    # again and again took a fifth of the start. `run` looks again once everything is loaded.
-    gc.disable()
     from app.server import run
 
     raise typer.Exit(run(settings))

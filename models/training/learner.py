@@ -29,7 +29,7 @@ from models.training.text import Lesson, lesson_loss
 
 IMAGE_RATE, TEXT_RATE, DECAY = 2e-3, 1e-4, 0.05  # learning rates and weight decay of AdamW
 TEXT_EVERY = 3  # steps; the text tower runs, and learns, in one of so many: it costs as much as the images do
-PARTS = 4  # of like lengths, in which a batch's texts are run: captions are six times as long as names
+PARTS = 4  # of like lengths, in which a batch's texts are run: captions are far longer than names
 REPLAY = 64  # strings of the first phase's lesson, each time that the text tower learns
 STRANGERS = 1500  # nouns that name no picture, in the bank of kinds: else one of them may suit every picture
 FIRST_SCALE = 20.0  # logit scale at the beginning

@@ -61,16 +61,17 @@ def gather(
     return Mentions(list(bank), ids, p)
 
 
-def _nouns(caption: str, above: dict[str, tuple[str, ...]]) -> set[str]:
-    """The nouns in one caption, in the singular, of one word or two."""
+def _nouns(caption: str, above: dict[str, tuple[str, ...]]) -> list[str]:
+    """The different nouns in one caption, in the singular, of one word or two; always in the same order."""
     words = _WORD.findall(caption)
     said = [*words, *(f"{one} {next_}" for one, next_ in pairwise(words))]
-    return {noun for each in said for noun in (each, each.removesuffix("s")) if noun in above}
+    found = (noun for each in said for noun in (each, each.removesuffix("s")) if noun in above)
+    return list(dict.fromkeys(found))
 
 
 def seen_nouns(nouns: dict[str, wordnet.Synset], folder: Path) -> dict[str, wordnet.Synset]:
     """Those of `nouns` that name a thing seen, and are no adjective or adverb ("white", "down") besides."""
-    other = wordnet.entries(folder / "index.adj") | wordnet.entries(folder / "index.adv")
+    other = wordnet.index(folder / "index.adj") | wordnet.index(folder / "index.adv")
     return {
         name: synset
         for name, synset in nouns.items()

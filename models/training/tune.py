@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.training import batches, checkpoint, evaluate_zero_shot, joint, losses, tower
 from models.training.augment import augment
-from models.training.learner import REPLAY, WEIGHTS, Run, dense
+from models.training.learner import PARTS, REPLAY, WEIGHTS, Run, dense
 from models.training.schedule import Clock, warm_cosine
 from models.training.team import Team, together
 from models.training.text import lesson_loss
@@ -33,7 +33,6 @@ PICTURES = 24_000  # vectors that the text tower learns from, over all processes
 AT_ONCE = 4096  # vectors, at most
 NAMES = {"kinds": 500, "strangers": 300, "labels": 250, "soft": 300, "mentions": 400}  # drawn from each bank
 PAIRS = 96  # pictures that bring a text of their own, captions among them
-PARTS = 4  # of like lengths, in which the texts are run
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,26 +61,21 @@ def upwards(offset: str, every: dict[str, Synset]) -> list[str]:
     return found
 
 
+def index(path: Path) -> dict[str, list[str]]:
+    """The names that an index file lists (index.noun, index.adj), each with all fields of its line."""
+    lines = path.read_text("latin-1").splitlines()
+    rows = (line.split() for line in lines if not line.startswith("  "))  # without the licence
+    return {row[0].replace("_", " "): row for row in rows}
+
+
 def first_senses(folder: Path) -> dict[str, str]:
     """Each name's most common meaning: name -> offset."""
-    rows = (
-        line.split()
-        for line in (folder / "index.noun").read_text("latin-1").splitlines()
-        if not line.startswith("  ")
-    )
-    return {row[0].replace("_", " "): row[4 + int(row[3]) + 2] for row in rows}
+    return {name: row[4 + int(row[3]) + 2] for name, row in index(folder / "index.noun").items()}
 
 
 def unambiguous(folder: Path) -> set[str]:
     """Names with one meaning: what those are a kind of is true wherever they are said."""
-    rows = (line.split() for line in (folder / "index.noun").read_text("latin-1").splitlines())
-    return {row[0].replace("_", " ") for row in rows if row[1:3] == ["n", "1"]}
-
-
-def entries(index: Path) -> set[str]:
-    """The names that an index file lists: index.adj, for one."""
-    lines = index.read_text("latin-1").splitlines()
-    return {line.split(" ", 1)[0].replace("_", " ") for line in lines if not line.startswith("  ")}
+    return {name for name, row in index(folder / "index.noun").items() if row[2] == "1"}
 
 
 def concrete_nouns(folder: Path, *, words: int = 3) -> dict[str, Synset]:
