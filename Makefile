@@ -32,7 +32,7 @@ test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTES
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 # Their requirements are older than ours, so they get an environment of their own; the tests skip without it.
-CLIENTS := tests/app/compat/clients
+CLIENTS := tests/app/routes/compat/clients
 
 clients: $(VENV)/.created ## the other programs' clients that the compatibility tests ask with
 	$(BIN)/python -m venv $(CLIENTS)/.venv

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app import __version__, errors
-from app.answer_schemas import ErrorEnvelope
-from app.answers import Answers
-from app.database import Database
-from app.dependencies import Service
-from app.errors import Envelope
-from app.limits import BodyLimit, Door
-from app.observe import Metrics, Observe
-from app.routes import (
-    classify,
-    compat,
-    embeddings,
-    health,
-    label_calibration,
-    label_examples,
-    label_sets,
-    models,
-)
+from app import __version__
+from app.http import errors
+from app.http.admission import BodyLimit, Door
+from app.http.errors import Envelope
+from app.http.metrics import Metrics, Observe
+from app.model_loading import load_all
+from app.routes import classify, compat, embeddings, health, models
+from app.routes.dependencies import Service
 from app.routes.docs import docs_router
+from app.routes.label_sets import calibration, examples, sets
 from app.routes.page import page_router
+from app.schemas.responses import ErrorEnvelope
+from app.service.label_set_scorers import Answers
 from app.settings import Settings
-from models.errors import ModelUnavailable
+from app.storage.database import Database
 
 if TYPE_CHECKING:
-    from models import LoadOptions
     from models.classifier import Classifier
 
 logger = logging.getLogger(__name__)
@@ -93,7 +83,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     app.state.settings, app.state.door, app.state.metrics = settings, door, metrics
     errors.install(app)
     _wrap(app, settings, metrics)
-    for room in (classify, embeddings, label_sets, label_examples, label_calibration, models, health):
+    for room in (classify, embeddings, sets, examples, calibration, models, health):
         app.include_router(room.router)
     for name in settings.compat:
         app.include_router(compat.ROUTERS[name])
@@ -119,55 +109,3 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             expose_headers=["X-Request-ID", "ETag", "Retry-After"],
         )
     app.add_middleware(Observe, metrics=metrics)
-
-
-def load_all(settings: Settings) -> dict[str, Classifier]:
-    """Load every model that the settings name. Raises ModelUnavailable when one cannot be had."""
-    from models import load
-
-    options = load_options(settings)
-    loaded: dict[str, Classifier] = {}
-    for spec in settings.specs:
-        classifier = load(spec, options)
-        name = classifier.info.name
-        if name in loaded:  # two directories whose last parts are equal
-            raise ModelUnavailable(
-                f"model {spec!r} would be called {name!r}, like another one that is loaded: requests could "
-                "not tell them apart; rename one of the directories"
-            )
-        loaded[name] = classifier
-    return loaded
-
-
-def kept_in(chosen: str | None, default: str) -> Path:
-    """The directory that a setting names, or the default one where the user's programs keep what can be made
-    again."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    cache = Path(base) if base else Path.home() / ".cache"
-    return Path(chosen) if chosen else cache / "candid" / default
-
-
-def load_options(settings: Settings) -> LoadOptions:
-    """The settings as the CLIP wing wants them."""
-    from models import LoadOptions
-    from models.classifier import ServingOptions
-    from models.image import ImageLimits
-
-    serving = ServingOptions(
-        limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
-        exact_decode=settings.exact_decode,
-        decode_threads=settings.decode_threads,
-        max_batch=settings.max_batch,
-        max_queue=settings.max_queue,
-        text_cache_bytes=settings.text_cache_bytes,
-        text_store_dir=kept_in(settings.text_store_dir, "texts"),
-        image_cache_bytes=settings.image_cache_bytes,
-    )
-    return LoadOptions(
-        device=settings.device,
-        precision=settings.precision,
-        cache_dir=settings.cache_dir,
-        encoder=settings.encoder,
-        encoder_dir=kept_in(settings.encoder_dir, "encoders"),
-        serving=serving,
-    )

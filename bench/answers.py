@@ -3,8 +3,8 @@
     python -m bench.answers          # after new weights: everything that depends on them is written anew
 
 For the embedded model, bench/results/answers.json, the tables of docs/better-answers.md and
-models/fitted.py are written; figures of another (`--model`) are only printed. Constants are chosen on one
-set (caltech101); rejection, calibration and many-of-many are reported on the others, too.
+models/embedded_constants.py are written; figures of another (`--model`) are only printed. Constants are
+chosen on one set (caltech101); rejection, calibration and many-of-many are reported on the others, too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from bench import answers_written
 from bench.figures import auroc, rounded, spread
 from bench.mosaics import mosaics
 from bench.rejections import DRAWS, rejected
-from models import calibration, few_shot, multi, rejection
-from models.catalogue import EMBEDDED
 from models.classifier import Classifier
-from models.dataset import Dataset, find
-from models.embed_all import embed
-from models.evaluation import truth_of
-from models.ranking import softmax
+from models.evaluation.dataset import Dataset, find
+from models.evaluation.embed_dataset import embed
+from models.evaluation.evaluate import truth_of
+from models.pretrained.catalogue import EMBEDDED
+from models.scoring import calibration, few_shot, multi_label, out_of_set
+from models.scoring.ranking import softmax
 
 CHOSEN_ON = "caltech101"
 REPORTED_ON = ("imagenette", "imagenet-1k-one-each")
@@ -73,7 +73,7 @@ def main() -> None:
 def measured(classifier: Classifier, folder: Path) -> dict[str, Any]:
     """Every figure, by the part that it is of."""
     sets = {name: see(classifier, folder / f"{name}.tar.gz") for name in (CHOSEN_ON, *REPORTED_ON)}
-    bank = classifier.label_matrix(rejection.nouns()).result().vectors
+    bank = classifier.label_matrix(out_of_set.nouns()).result().vectors
     scale = classifier.info.logit_scale
 
     def refused(known: int | None) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def many(classifier: Classifier, sets: dict[str, Seen], bank: Floats) -> dict[st
         without = classifier.label_matrix(seen.labels, templates=("a photo without a {}.",)).result().vectors
         similarities = np.take_along_axis(vectors @ seen.matrix.T, asked, axis=1)  # (P, ASKED)
         absent = np.take_along_axis(vectors @ without.T, asked, axis=1)
-        z[name] = multi.normalised(similarities, vectors @ bank.T)
+        z[name] = multi_label.normalised(similarities, vectors @ bank.T)
         options = {
             "cosine": similarities,
             "against_a_prompt_without": similarities - absent,
@@ -163,10 +163,10 @@ def many(classifier: Classifier, sets: dict[str, Seen], bank: Floats) -> dict[st
             **{f"auroc_{n}": auroc(v[:, :2].ravel(), v[:, 2:].ravel()) for n, v in options.items()}
         )
     there = np.tile(np.arange(ASKED) < 2, (MOSAICS, 1))
-    curve = multi.fit(z[CHOSEN_ON].ravel(), there.ravel())
+    curve = multi_label.fit(z[CHOSEN_ON].ravel(), there.ravel())
     for name, values in z.items():
         p = 1 / (1 + np.exp(-(curve.slope * values + curve.offset)))
-        said = p >= multi.THRESHOLD
+        said = p >= multi_label.THRESHOLD
         found[name] |= rounded(
             ece=calibration.ece(p.ravel(), there.ravel()),
             precision=there[said].mean() if said.any() else 0.0,

@@ -8,7 +8,7 @@ from typing import Any
 from bench.quoted import filled, table
 
 GUIDE = Path("docs/better-answers.md")
-FITTED = Path("models/fitted.py")
+FITTED = Path("models/embedded_constants.py")
 NAMES = {
     "caltech101": "Caltech-101",
     "imagenette": "Imagenette",
@@ -31,7 +31,7 @@ def guide(text: str, found: dict[str, Any]) -> str:
 
 
 def fitted(found: dict[str, Any]) -> str:
-    """models/fitted.py."""
+    """models/embedded_constants.py."""
     return f'''"""Constants fitted to the embedded model. Written by bench/answers.py; not to be edited."""
 
 from __future__ import annotations

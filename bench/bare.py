@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import loading
 from models.classifier import Classifier
-from models.image import ImageLimits, decode
-from models.sources import Source
-from models.towers import Towers
+from models.encoders.towers import Towers
+from models.images.decode import ImageLimits, decode
+from models.pretrained.files import Source
 
 
 def encoder(classifier: Classifier) -> Callable[[Sequence[Any]], Any]:

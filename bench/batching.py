@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import models
-from app.main import load_options
+from app.model_loading import load_options
 from app.settings import Settings
 from bench import bare, machine, photographs, weights
 from bench.load import burst, metrics
 from bench.peers import services
 from bench.peers.services import Service
 from bench.peers.work import LABELS, MANY_CLIENTS
-from models import sources
 from models.classifier import Classifier
+from models.pretrained import files as checkpoint_files
 
 RESULTS = Path(__file__).parent / "results" / "batching.json"
 PORT = 8312
@@ -67,7 +67,7 @@ def main() -> None:
         **{key: round(statistics.median(one[key] for one in rounds), 3) for key in rounds[0]},
         "errors": sum(one["errors"] for one in rounds),
     }
-    towers = bare.towers(sources.resolve(str(weights.for_open_clip())), "fp32")
+    towers = bare.towers(checkpoint_files.resolve(str(weights.for_open_clip())), "fp32")
     best = result[f"bare_{result['best_batch']:.0f}_per_s"]
     result["encoder_gflops"] = round(bare.flops_of(towers.image, towers.image_size[0]) * best / 1e9, 3)
     asked.json.parent.mkdir(exist_ok=True)

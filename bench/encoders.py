@@ -27,9 +27,12 @@ from numpy.typing import NDArray
 from bench import bare, engines, machine, weights
 from bench.machine import rotated
 from bench.weights import MODELS
-from models import loading, openvino_runner, rejection, sources
-from models.encoder import Runner
-from models.towers import Towers
+from models import loading
+from models.encoders import openvino_runner
+from models.encoders.encoder import Runner
+from models.encoders.towers import Towers
+from models.pretrained import files
+from models.scoring import out_of_set
 
 RESULTS = Path(__file__).parent / "results" / "encoders.json"
 BATCHES = (1, 8, 16, 32)
@@ -67,14 +70,14 @@ class Case:
 
 def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torch.Tensor]]:
     """Where engines keep what they make of the weights, what builds the towers, and a count's ids (N, L)."""
-    source = sources.resolve(str(MODELS[name]()))
+    source = files.resolve(str(MODELS[name]()))
     _, tokens = loading._build(source, "cpu", "fp32", None)
     made_from = f"{name}-{source.sha256[:16]}-{torch.__version__}-{openvino_runner.EXPORT_VERSION}"
     folder = weights.CACHE / "engines" / made_from
     return (
         folder,
         partial(bare.towers, source),
-        lambda count: tokens.encode([f"a photo of a {noun}." for noun in rejection.nouns()[:count]]),
+        lambda count: tokens.encode([f"a photo of a {noun}." for noun in out_of_set.nouns()[:count]]),
     )
 
 

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import openvino_runner
-from models.encoder import Runner
-from models.openvino_runner import IMAGES, TEXTS, OpenVinoRunner
-from models.torch_runner import TorchRunner
-from models.towers import Towers
+from models.encoders import openvino_runner
+from models.encoders.encoder import Runner
+from models.encoders.openvino_runner import IMAGES, TEXTS, OpenVinoRunner
+from models.encoders.torch_runner import TorchRunner
+from models.encoders.towers import Towers
 
 Rows = NDArray[np.float32]
 

@@ -30,16 +30,16 @@ from pathlib import Path
 from typing import Any
 
 import models
-from app.batch import local
-from app.batch.outputs import Output
-from app.batch.run import Job, Tally, run
-from app.batch.sources import Sources
-from app.main import load_options
+from app.cli.batch import local
+from app.cli.batch.outputs import Output
+from app.cli.batch.run import Job, Tally, run
+from app.cli.batch.sources import Sources
+from app.model_loading import load_options
 from app.settings import Settings
 from bench import bare, machine
 from bench.weights import MODELS
-from models.catalogue import EMBEDDED
 from models.classifier import Classifier
+from models.pretrained.catalogue import EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "many.json"
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "motorcycle", "a street at night", "a plate of food")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from models.dataset import Dataset, Item, load
+from models.evaluation.dataset import Dataset, Item, load
 
 SIDE = 160  # px of each half
 

@@ -1,6 +1,6 @@
-"""Writes models/nouns.txt, the bank of unrelated nouns that `models/rejection.py` compares labels with.
+"""Writes models/scoring/nouns.txt, the unrelated nouns that labels are compared with to reject a picture.
 
-    apt-get install wordnet-base && python -m bench.nouns > models/nouns.txt
+    apt-get install wordnet-base && python -m bench.nouns > models/scoring/nouns.txt
 
 Concrete nouns of WordNet 3.0: the first word of a synset that is also this word's first sense, never a
 proper name. People know it when WordNet's sense-tagged texts hold it, or when every one of its words is one
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 HEADER = """\
-# Unrelated nouns for models/rejection.py, written by bench/nouns.py from WordNet 3.0.
+# Unrelated nouns for models/scoring/out_of_set.py, written by bench/nouns.py from WordNet 3.0.
 #
 # This software and database is being provided to you, the LICENSEE, by Princeton University under the
 # following license. By obtaining, using and/or copying this software and database, you agree that you have

@@ -26,14 +26,14 @@ import torch
 from PIL import Image
 
 import models
-from app.main import load_options
+from app.model_loading import load_options
 from app.settings import Settings
 from bench import bare, machine, photographs
 from bench.weights import MODELS
-from models.catalogue import EMBEDDED
 from models.classifier import Classifier
-from models.image import ImageLimits, decode
-from models.preprocess import Normalise
+from models.images.decode import ImageLimits, decode
+from models.images.preprocess import Normalise
+from models.pretrained.catalogue import EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "pictures.json"
 COUNT = 6

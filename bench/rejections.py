@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figures import auroc, spread
-from models import rejection
-from models.ranking import softmax
+from models.scoring import out_of_set
+from models.scoring.ranking import softmax
 
 DRAWS = 5
 PAPERS_SHARE = 0.15  # of the bank: those that are furthest from the labels
@@ -45,7 +45,7 @@ def rejected(
             limit = np.quantile(values[ours], 0.05)
             figures = {"auroc": auroc(values[ours], values[theirs])}
             rows.setdefault(name, []).append(figures | {"fpr95": float((values[theirs] >= limit).mean())})
-        kept = scores["neglabel"] >= rejection.THRESHOLD
+        kept = scores["neglabel"] >= out_of_set.THRESHOLD
         decided.append(
             {
                 "known_kept": kept[ours].mean(),
@@ -55,19 +55,19 @@ def rejected(
         )
     return {
         **{name: spread(values) for name, values in rows.items()},
-        "decision": {"threshold": rejection.THRESHOLD, **spread(decided)},
+        "decision": {"threshold": out_of_set.THRESHOLD, **spread(decided)},
     }
 
 
 def _scores(vectors: Floats, labels: Floats, bank: Floats, scale: float) -> dict[str, Floats]:
     """Each way's score of every picture, (M,): high for one of the labels."""
     similarities = vectors @ labels.T  # (M, N)
-    nouns = bank[rejection.unrelated(labels, bank)]
+    nouns = bank[out_of_set.unrelated(labels, bank)]
     return {
         "max_softmax": softmax(scale * similarities.astype(np.float64)).max(axis=1),
         "max_cosine": similarities.max(axis=1),
-        "neglabel": rejection.score(vectors, labels, nouns, logit_scale=scale),
-        "neglabel_all_nouns": rejection.score(vectors, labels, bank, logit_scale=scale),
+        "neglabel": out_of_set.score(vectors, labels, nouns, logit_scale=scale),
+        "neglabel_all_nouns": out_of_set.score(vectors, labels, bank, logit_scale=scale),
         "neglabel_as_published": _as_published(vectors, labels, bank, scale),
     }
 

@@ -21,7 +21,7 @@ from open_clip import get_model_config
 from open_clip.model import _build_vision_tower
 
 from bench import machine
-from models.catalogue import CATALOGUE, EMBEDDED
+from models.pretrained.catalogue import CATALOGUE, EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "speeds.json"
 EMBEDDED_CONFIG = Path(__file__).parents[1] / "models" / "embedded" / "open_clip_config.json"

@@ -26,19 +26,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.main import load_options
+from app.model_loading import load_options
 from app.settings import Settings
 from bench import machine, photographs, weights
 from bench.encoders import REST_S
 from bench.load import Request, Timing, ask, burst, connect, form, metrics
 from bench.peers import services
 from bench.peers.services import Service
-from models import loading, ranking, rejection, runners, sources
-from models.encoder import Encoder
-from models.ranking import LabelMatrix
-from models.text_cache import CHUNK
-from models.torch_runner import TorchRunner
-from models.towers import Towers
+from models import loading
+from models.batching.text_embeddings import CHUNK
+from models.encoders import choose
+from models.encoders.encoder import Encoder
+from models.encoders.torch_runner import TorchRunner
+from models.encoders.towers import Towers
+from models.labels.label_matrix import LabelMatrix
+from models.pretrained import files
+from models.scoring import out_of_set, ranking
 
 RESULTS = Path(__file__).parent / "results" / "text.json"
 PORT = 8313
@@ -49,23 +52,21 @@ DIMENSIONS = {"ViT-B-32": 512, "embedded": 384}
 
 def nouns(count: int) -> list[str]:
     """Labels of one to five words."""
-    words = [noun for noun in rejection.nouns() if len(noun.split()) <= 5]
+    words = [noun for noun in out_of_set.nouns() if len(noun.split()) <= 5]
     return [words[i] if i < len(words) else f"{words[i % len(words)]} {i}" for i in range(count)]
 
 
 def encoding(asked: argparse.Namespace) -> dict[str, Any]:
     """Seconds for 256 labels, each way in turn."""
-    source = sources.resolve(str(weights.for_open_clip()))
+    source = files.resolve(str(weights.for_open_clip()))
     model, tokens = loading._build(source, "cpu", "fp32", None)
     towers = Towers(model, loading._preprocess(source, model))
     exports = load_options(Settings()).encoder_dir
-    name = runners.choose("auto", device="cpu", precision="fp32", exports=exports)
+    name = choose.choose("auto", device="cpu", precision="fp32", exports=exports)
     served: Any = TorchRunner(towers)
     if name == "openvino" and exports is not None:
-        before = partial(runners.kept, source, precision="fp32", exports=exports)
-        served = runners.on_openvino(
-            towers, source, before, precision="fp32", exports=exports, may_fail=False
-        )
+        before = partial(choose.kept, source, precision="fp32", exports=exports)
+        served = choose.on_openvino(towers, source, before, precision="fp32", exports=exports, may_fail=False)
     labels = sorted(nouns(256), key=len, reverse=True)
     chunks = [tokens.encode(labels[i : i + CHUNK]) for i in range(0, len(labels), CHUNK)]  # each (CHUNK, L)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from models.catalogue import EMBEDDED
+from models.pretrained.catalogue import EMBEDDED
 
 CACHE = Path(".cache/bench")
 ARCHITECTURE = "ViT-B-32"

@@ -22,21 +22,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import ranking
-from models.batching import Batcher, Lane
-from models.devices import is_lost, release_memory
-from models.encoder import Encoder
+from models.batching.batcher import Batcher, Lane
+from models.batching.image_embeddings import EmbeddedImage, ImageEmbeddings
+from models.batching.text_disk_cache import TextStore
+from models.batching.text_embeddings import TextEmbeddings, encode_chunks
+from models.encoders.devices import is_lost, release_memory
+from models.encoders.encoder import Encoder
 from models.errors import CandidError, ImageRejected
-from models.image import ImageLimits
-from models.image_embeddings import EmbeddedImage, ImageEmbeddings
-from models.info import ModelInfo
-from models.label_matrices import LabelMatrices
-from models.preprocess import Preprocess
-from models.prompts import templates_of
-from models.ranking import LabelMatrix, Ranked
-from models.text_cache import TextEmbeddings, encode_chunks
-from models.text_store import TextStore
-from models.tokens import Tokens
+from models.images.decode import ImageLimits
+from models.images.preprocess import Preprocess
+from models.labels.label_matrix import LabelMatrix
+from models.labels.label_set import LabelSet, templates_for
+from models.labels.prompts import templates_of
+from models.labels.zero_shot import LabelMatrices
+from models.pretrained.info import ModelInfo
+from models.pretrained.tokenizer import Tokens
+from models.scoring import ranking
+from models.scoring.ranking import Ranked
 
 MIB = 1 << 20
 PROBE_TIMEOUT_S = 5.0  # for the real forward that must succeed after a failure
@@ -156,6 +158,11 @@ class Classifier:
         """
         chosen = templates_of(templates or (self.info.default_template,))
         return self._matrices.get(labels, chosen, deadline=deadline)
+
+    def label_set_matrix(self, label_set: LabelSet, *, deadline: float | None = None) -> Future[LabelMatrix]:
+        """The same of a label set that `labels.label_set.check` has passed."""
+        templates = templates_for(label_set, self.info.default_template)
+        return self._matrices.of_set(label_set, templates, deadline=deadline)
 
     def rank(
         self, vector: NDArray[np.float32], matrix: LabelMatrix, *, top_k: int | None = None

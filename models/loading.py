@@ -14,15 +14,16 @@ from typing import Any
 
 import torch
 
-from models import catalogue, runners, sources
 from models.classifier import Classifier, ServingOptions
-from models.devices import choose_device, choose_precision
-from models.encoder import Encoder, Runner
+from models.encoders import choose
+from models.encoders.devices import choose_device, choose_precision
+from models.encoders.encoder import Encoder, Runner
+from models.encoders.towers import Towers
 from models.errors import CandidError, ModelUnavailable
-from models.info import ModelInfo
-from models.preprocess import Preprocess, from_open_clip
-from models.tokens import Tokens
-from models.towers import Towers
+from models.images.preprocess import Preprocess, from_open_clip
+from models.pretrained import catalogue, files
+from models.pretrained.info import ModelInfo
+from models.pretrained.tokenizer import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     started = time.monotonic()
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
-    name = runners.choose(options.encoder, device=device, precision=precision, exports=options.encoder_dir)
-    source = sources.resolve(spec, cache_dir=options.cache_dir)
+    name = choose.choose(options.encoder, device=device, precision=precision, exports=options.encoder_dir)
+    source = files.resolve(spec, cache_dir=options.cache_dir)
     # OpenVINO lowers the precision itself: the towers that it gets are in single.
     towers_precision = precision if name == "torch" else "fp32"
     exports = options.encoder_dir if name == "openvino" else None
@@ -59,20 +60,20 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
         before: Future[Runner | None] = Future()
         if exports is not None:
             # It reads and compiles while open_clip is imported and torch builds the towers.
-            before = beside.submit(runners.kept, source, precision=precision, exports=exports)
+            before = beside.submit(choose.kept, source, precision=precision, exports=exports)
         model, tokens = _build(source, device, towers_precision, options.cache_dir)
     preprocess = _preprocess(source, model)
     towers = Towers(model, preprocess, dtype=_DTYPES[towers_precision])
     runner: Runner | None
     if exports is not None:
         may_fail = options.encoder == "auto"
-        runner = runners.on_openvino(
+        runner = choose.on_openvino(
             towers, source, before.result, precision=precision, exports=exports, may_fail=may_fail
         )
         if runner is None:  # again from the start: torch may want another precision
             return load(spec, replace(options, encoder="torch"))
     else:
-        runner = runners.on_torch(towers, max_batch=options.serving.max_batch)
+        runner = choose.on_torch(towers, max_batch=options.serving.max_batch)
     encoder = Encoder(runner, device=device, end_of_text=towers.end_of_text)
     info = _describe(source, model, towers, encoder, tokens, precision)
     classifier = Classifier(info, encoder, preprocess, tokens, options.serving)
@@ -84,7 +85,7 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
 
 
 def _build(
-    source: sources.Source, device: str, precision: str, cache_dir: str | None
+    source: files.Source, device: str, precision: str, cache_dir: str | None
 ) -> tuple[torch.nn.Module, Tokens]:
     """Towers with their weights, and the tokenizer, as open_clip makes them. Raises ModelUnavailable."""
     # The towers' names resolve before open_clip loads: a hub is asked only for files that are weights here.
@@ -113,7 +114,7 @@ def _build(
     return model, Tokens(tokenizer, int(getattr(model, "context_length", 77)))
 
 
-def _preprocess(source: sources.Source, model: Any) -> Preprocess:
+def _preprocess(source: files.Source, model: Any) -> Preprocess:
     """The tag's own preprocessing: open_clip's defaults, then what the source states, at the tower's size."""
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
@@ -122,14 +123,14 @@ def _preprocess(source: sources.Source, model: Any) -> Preprocess:
     return from_open_clip(config)
 
 
-def _digest(source: sources.Source) -> str:
+def _digest(source: files.Source) -> str:
     """Of the configuration: the same weights in other towers give other vectors."""
     config = json.dumps([source.model_cfg, source.preprocess_cfg], sort_keys=True, default=str)
     return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
 def _describe(
-    source: sources.Source, model: Any, towers: Towers, encoder: Encoder, tokens: Tokens, precision: str
+    source: files.Source, model: Any, towers: Towers, encoder: Encoder, tokens: Tokens, precision: str
 ) -> ModelInfo:
     row = catalogue.find(source.name)
     size = model.visual.image_size

@@ -24,7 +24,7 @@ import skimage.data
 from PIL import Image
 
 from models.errors import ImageRejected, RejectReason
-from models.image import ImageLimits, decode
+from models.images.decode import ImageLimits, decode
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -23,16 +23,16 @@ import pytest
 import typer.main
 import yaml
 
-from app.cli import app
+from app.cli.main import app
 from app.settings import PREFIX, Settings
-from models.catalogue import CATALOGUE, Row
+from models.pretrained.catalogue import CATALOGUE, Row
 from tests.server import Server
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 # These pages have a test of their own, because their blocks build upon each other or need other clients.
 ELSEWHERE = {
-    "compatibility.md": "tests/app/compat/test_docs.py",
+    "compatibility.md": "tests/app/routes/compat/test_docs.py",
     "better-answers.md": "tests/test_better_answers.py",
     "command-line.md": "tests/test_command_line_docs.py",
 }

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from bench import answers_written, quoted, report
-from models import catalogue, fitted, multi
+from models import embedded_constants
+from models.pretrained import catalogue
+from models.scoring import multi_label
 
 ROOT = Path(__file__).parents[1]
 FOUND = json.loads((ROOT / "bench/results/answers.json").read_text(encoding="utf-8"))
@@ -23,7 +25,7 @@ FOUND = json.loads((ROOT / "bench/results/answers.json").read_text(encoding="utf
 def test_they_are_of_the_weights_that_ship() -> None:
     weights = ROOT / "models/embedded/open_clip_model.safetensors"
     assert FOUND["fingerprint"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert FOUND["fingerprint"] == fitted.FINGERPRINT
+    assert FOUND["fingerprint"] == embedded_constants.FINGERPRINT
 
 
 def test_the_guides_tables_show_them() -> None:
@@ -38,7 +40,7 @@ def test_the_codes_constants_are_the_measured_ones() -> None:
     assert (ROOT / answers_written.FITTED).read_text(encoding="utf-8") == answers_written.fitted(FOUND)
     row = catalogue.find(catalogue.EMBEDDED)
     assert row is not None and row.temperature == round(FOUND["calibration"]["temperature"], 2)
-    assert (multi.DEFAULT.slope, multi.DEFAULT.offset) == (
+    assert (multi_label.DEFAULT.slope, multi_label.DEFAULT.offset) == (
         round(FOUND["many"]["slope"], 2),
         round(FOUND["many"]["offset"], 2),
     )

@@ -116,7 +116,7 @@ def test_the_build_backend_is_the_locked_one() -> None:
 def test_no_tracked_file_names_a_registry_or_somebodys_machine() -> None:
     for file in tracked():
         content = file.read_bytes()
-        if b"\0" in content or file.is_relative_to(ROOT / "app" / "static"):
+        if b"\0" in content or file.is_relative_to(ROOT / "app" / "web" / "docs"):
             continue
         for number, line in enumerate(content.decode().splitlines(), 1):
             where = f"{file.relative_to(ROOT)}:{number}: {line[:120]}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,17 +13,17 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
-from app import examples
-from app.answer_schemas import Classification
-from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
-from app.errors import detail_of
-from app.inputs import ClassifyRequest, read_classify
-from app.parsing import offload_many
-from app.pictures import Outcome, embed_all
-from app.routes import streaming
-from app.schemas import ClassifyBody
-from app.shown import ranked, shown, told_of
-from app.vectors import vectors_of
+from app.http.errors import detail_of
+from app.requests.body import offload_many
+from app.requests.pictures import ClassifyRequest, read_classify
+from app.requests.vectors import vectors_of
+from app.routes import ndjson
+from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
+from app.schemas import openapi
+from app.schemas.requests import ClassifyBody
+from app.schemas.responses import Classification
+from app.service.answering import Way, way_of
+from app.service.embedding import Outcome, embed_all
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["Classify"])
 
 EXAMPLE: Final = {
-    "labels": examples.LABELS,
+    "labels": openapi.LABELS,
     "template": ["a photo of a {}."],
     "top_k": 3,
-    "images": examples.PICTURES,
+    "images": openapi.PICTURES,
 }
 
 
@@ -43,9 +42,9 @@ EXAMPLE: Final = {
     "/v1/classify",
     summary="Rank labels for pictures",
     response_model=Classification,
-    responses=streaming.RESPONSES,
+    responses=ndjson.RESPONSES,
     dependencies=[KeyDep, RoomDep],
-    openapi_extra=examples.three_ways(ClassifyBody, EXAMPLE),
+    openapi_extra=openapi.three_ways(ClassifyBody, EXAMPLE),
 )
 async def classify(request: Request, service: ServiceDep) -> Response:
     """Any labels, best first, each with its cosine similarity and its probability among the labels.
@@ -61,10 +60,10 @@ async def classify(request: Request, service: ServiceDep) -> Response:
     """
     started = time.perf_counter()
     asked = await read_classify(request, service.settings)
-    if streaming.wanted(request):
+    if ndjson.wanted(request):
         classifier = service.classifier(asked.model)
-        build = partial(_way, service, classifier, asked)
-        return streaming.Lines(request, service, classifier, asked, build, started)
+        build = partial(way_of, service.answers, classifier, asked)
+        return ndjson.Lines(request, service, classifier, asked, build, started)
     answer = await answer_to(request, service, asked)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 2)
     size = sum(len(result.get("ranking", ())) for result in answer["results"])
@@ -77,7 +76,7 @@ async def answer_to(request: Request, service: Service, asked: ClassifyRequest) 
     vectors = vectors_of(asked.embeddings, classifier.info.embed_dim)
     async with service.door.slot(request) as slot:
         # Both start now: the encoder takes pictures and prompts in turn.
-        building = asyncio.create_task(_way(service, classifier, asked, slot.deadline))
+        building = asyncio.create_task(way_of(service.answers, classifier, asked, slot.deadline))
         try:
             outcomes = await embed_all(classifier, asked.pictures, slot.deadline)
             way = await building
@@ -86,32 +85,6 @@ async def answer_to(request: Request, service: Service, asked: ClassifyRequest) 
             await asyncio.wait([building])  # so that no error goes unseen
         size = way.labels * max(len(outcomes), len(vectors))
         return await offload_many(size, _answer, classifier, asked, outcomes, vectors, way)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a picture's vector becomes its answer, and what is told once for all of them."""
-
-    labels: int
-    answer: Callable[[Any], dict[str, Any]]
-    told: dict[str, Any]
-    warnings: tuple[str, ...]
-
-
-async def _way(service: Service, classifier: Classifier, asked: ClassifyRequest, deadline: float) -> Way:
-    if asked.special is not None:
-        prepared = await service.answers.prepare(classifier, asked.special, deadline)
-        size = len(prepared.label_set.labels)
-        return Way(size, partial(shown, prepared, asked.top_k), told_of(prepared), prepared.warnings)
-    future = await offload_many(
-        len(asked.labels), classifier.label_matrix, asked.labels, templates=asked.templates, deadline=deadline
-    )
-    matrix = await asyncio.wrap_future(future)
-
-    def plain(vector: Any) -> dict[str, Any]:
-        return {"ranking": [ranked(each) for each in classifier.rank(vector, matrix, top_k=asked.top_k)]}
-
-    return Way(len(matrix.labels), plain, {"calibrated": False}, matrix.warnings)
 
 
 def _answer(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-STATIC: Final = Path(__file__).resolve().parent.parent / "static"
+STATIC: Final = Path(__file__).resolve().parent.parent / "web" / "docs"
 HEADERS: Final = {
     # Only this service's own files; Swagger UI sets inline styles and draws its icons from data: URIs.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "

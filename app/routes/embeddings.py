@@ -12,16 +12,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
-from app import examples
-from app.answer_schemas import EmbeddingList
-from app.dependencies import KeyDep, RoomDep, ServiceDep
-from app.embedding_inputs import items_of
-from app.errors import detail_of
-from app.inputs import Picture, read_images
-from app.items import Item, embed_items
-from app.parsing import offload, offload_many, read_json
-from app.pictures import Outcome, embed_all
-from app.schemas import EmbedImagesBody, EmbedTextsBody
+from app.http.errors import detail_of
+from app.requests.body import offload, offload_many, read_json
+from app.requests.openai_input import items_of
+from app.requests.pictures import Picture, read_images
+from app.requests.text_or_image_items import Item
+from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
+from app.schemas import openapi
+from app.schemas.requests import EmbedImagesBody, EmbedTextsBody
+from app.schemas.responses import EmbeddingList
+from app.service.embedding import Outcome, embed_all, embed_items
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["Embed"])
 
 TEXTS: Final = {"input": ["a photo of a cat", "a photo of a dog"], "encoding_format": "float"}
-IMAGES: Final = {"images": examples.PICTURES, "encoding_format": "float"}
+IMAGES: Final = {"images": openapi.PICTURES, "encoding_format": "float"}
 
 
 @router.post(
@@ -38,7 +38,7 @@ IMAGES: Final = {"images": examples.PICTURES, "encoding_format": "float"}
     summary="Embed texts",
     response_model=EmbeddingList,
     dependencies=[KeyDep, RoomDep],
-    openapi_extra=examples.json_only(EmbedTextsBody, TEXTS),
+    openapi_extra=openapi.json_only(EmbedTextsBody, TEXTS),
 )
 async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
     """Unit vectors of texts, as OpenAI's clients ask for them. No template is added.
@@ -79,7 +79,7 @@ async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
     summary="Embed pictures",
     response_model=EmbeddingList,
     dependencies=[KeyDep, RoomDep],
-    openapi_extra=examples.three_ways(EmbedImagesBody, IMAGES),
+    openapi_extra=openapi.three_ways(EmbedImagesBody, IMAGES),
 )
 async def embed_images(request: Request, service: ServiceDep) -> JSONResponse:
     """Unit vectors of pictures, in the same space as those of texts.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from app import __version__
-from app.answer_schemas import Health, Readiness
-from app.dependencies import ServiceDep
+from app.routes.dependencies import ServiceDep, readiness_of
+from app.schemas.responses import Health, Readiness
 
 router = APIRouter(tags=["Operate"])
 
@@ -27,13 +25,10 @@ async def healthz() -> Health:
 )
 async def readyz(service: ServiceDep, response: Response) -> Readiness:
     """200 when every model would answer and the service is not shutting down."""
-    checks = (asyncio.to_thread(classifier.ready) for classifier in service.classifiers.values())
-    models = dict(zip(service.classifiers, await asyncio.gather(*checks), strict=True))
-    draining = service.door.draining
-    ready = all(models.values()) and not draining
-    if not ready:
+    readiness = await readiness_of(service)
+    if not readiness.ready:
         response.status_code = 503
-    return Readiness(ready=ready, draining=draining, models=models)
+    return readiness
 
 
 @router.get(

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 
-from app.answer_schemas import ModelCard, ModelList
-from app.dependencies import KeyDep, ServiceDep
+from app.routes.dependencies import KeyDep, ServiceDep
+from app.schemas.responses import ModelCard, ModelList
 
 router = APIRouter(tags=["Look"])
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-WEB: Final = Path(__file__).resolve().parent.parent / "web"
+WEB: Final = Path(__file__).resolve().parent.parent / "web" / "page"
 
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",

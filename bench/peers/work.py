@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench import photographs
 from bench.load import Timing, Turn, burst
 from bench.peers.services import Service
-from models.rejection import nouns
+from models.scoring.out_of_set import nouns
 
 LABELS = (
     *("a cat", "a coffee cup", "an astronaut", "a rocket", "a motorcycle", "a street at night"),

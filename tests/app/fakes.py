@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranking import LabelMatrix, Ranked, rank
+from models.labels.label_matrix import LabelMatrix
+from models.scoring.ranking import Ranked, rank
 
 DIM = 4
 

@@ -65,9 +65,9 @@ class SlowClassifier(FakeClassifier):
 
 
 def main() -> None:
-    from app import server
+    from app.http import server
+    from app.http.logging import configure_logging
     from app.main import create_app
-    from app.observe import configure_logging
     from app.settings import Settings
 
     given = json.loads(sys.argv[1])

@@ -8,10 +8,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from app import main
-from app.main import create_app, load_options
+from app.main import create_app
+from app.model_loading import load_options
 from app.settings import Settings
 from models.errors import ModelUnavailable
-from models.sources import EMBEDDED_DIR
+from models.pretrained.files import EMBEDDED_DIR
 from tests.app.conftest import Serve
 from tests.app.fakes import FakeClassifier
 

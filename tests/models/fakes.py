@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.errors import ImageRejected
-from models.ranking import LabelMatrix
+from models.labels.label_matrix import LabelMatrix
 
 DIMENSIONS = 64
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import models
 from models.classifier import Classifier, ServingOptions
-from models.prompts import PRESETS, fill
+from models.labels.prompts import PRESETS, fill
 
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "a red bicycle that leans against a wall", "dog")
 TOLERANCE = 1e-4

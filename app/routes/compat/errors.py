@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from app.errors import response_to
+from app.http.errors import response_to
 
 
 def router_with_errors_under(key: str) -> APIRouter:

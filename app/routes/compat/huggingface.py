@@ -14,12 +14,13 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from app.dependencies import KeyDep, RoomDep, ServiceDep
-from app.fields import TextLabels
-from app.items import embed_pictures, picture_item
-from app.parsing import offload, offload_many, read_json
+from app.requests.body import offload, offload_many, read_json
+from app.requests.text_or_image_items import picture_item
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.compat.labels import check_labels, label_matrix
+from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
+from app.schemas.fields import TextLabels
+from app.service.embedding import embed_pictures
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("error")

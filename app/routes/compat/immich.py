@@ -15,12 +15,13 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
-from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
-from app.errors import BadBody, UnsupportedMediaType
-from app.items import Item, embed_items, embed_pictures, text_item
-from app.parsing import Form, media_type, parse_json, read_form
+from app.http.errors import BadBody, UnsupportedMediaType
+from app.requests.body import Form, media_type, parse_json, read_form
+from app.requests.text_or_image_items import Item, text_item
 from app.routes.compat.errors import router_with_errors_under
+from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.routes.embeddings import encoded
+from app.service.embedding import embed_items, embed_pictures
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("detail")

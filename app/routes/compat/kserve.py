@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
 from app import __version__
-from app.checks import at_most
-from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
-from app.items import Item, check_counts, embed_items, picture_item, text_item
-from app.parsing import offload, offload_many
-from app.routes import health
+from app.requests.body import offload, offload_many
+from app.requests.limits import at_most
+from app.requests.text_or_image_items import Item, check_counts, picture_item, text_item
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.compat.kserve_tensors import Asked, answer, read
 from app.routes.compat.labels import check_labels, label_matrix
+from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep, readiness_of
+from app.service.embedding import embed_items
 from app.settings import Settings
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
-    from models.ranking import LabelMatrix
+    from models.labels.label_matrix import LabelMatrix
 
 router = router_with_errors_under("error")
 
@@ -59,7 +59,9 @@ async def live() -> dict[str, bool]:
 @router.get("/v2/health/ready")
 async def ready(service: ServiceDep, response: Response) -> dict[str, bool]:
     """Every model would answer and the service is not draining."""
-    return {"ready": (await health.readyz(service, response)).ready}
+    readiness = await readiness_of(service)
+    response.status_code = 200 if readiness.ready else 503
+    return {"ready": readiness.ready}
 
 
 # A model's name may hold slashes, so the more special paths come first: of two decorators, the lower one.
@@ -70,7 +72,7 @@ async def model_ready(
 ) -> dict[str, Any]:
     """This model would answer and the service is not draining."""
     _model(service, name, version)
-    readiness = await health.readyz(service, response)
+    readiness = await readiness_of(service)
     is_ready = readiness.models[name] and not readiness.draining
     response.status_code = 200 if is_ready else 503
     return {"name": name, "ready": is_ready}

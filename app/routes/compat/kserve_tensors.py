@@ -18,8 +18,8 @@ from fastapi import Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from app.errors import BadBody, UnsupportedMediaType
-from app.parsing import offload, parse_json
+from app.http.errors import BadBody, UnsupportedMediaType
+from app.requests.body import offload, parse_json
 from models.errors import InvalidRequest
 
 HEADER: Final = "Inference-Header-Content-Length"

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.checks import at_most, no_longer_than
-from app.parsing import offload_many
+from app.requests.body import offload_many
+from app.requests.limits import at_most, no_longer_than
 from app.settings import Settings
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
-    from models.ranking import LabelMatrix
+    from models.labels.label_matrix import LabelMatrix
 
 
 def check_labels(labels: Sequence[str], field: str, settings: Settings) -> None:

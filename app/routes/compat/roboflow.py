@@ -20,11 +20,12 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from app.dependencies import KeyDep, RoomDep, Service, ServiceDep
-from app.items import Item, check_counts, embed_items, picture_item, text_item
-from app.parsing import offload, offload_many, read_json
+from app.requests.body import offload, offload_many, read_json
+from app.requests.text_or_image_items import Item, check_counts, picture_item, text_item
 from app.routes.compat.errors import router_with_errors_under
+from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.routes.embeddings import encoded
+from app.service.embedding import embed_items
 from app.settings import Settings
 from models.errors import InvalidRequest
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from models.catalogue import find
+from models.pretrained.catalogue import find
 from tests.app.web.service import free_port, serving
 from tests.app.web.visitor import WORDS, Visitor, assert_accessible, visit
 

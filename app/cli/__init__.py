@@ -1,0 +1,1 @@
+"""The `candid` command, a file for each of its words."""

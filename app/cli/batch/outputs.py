@@ -1,0 +1,182 @@
+"""Where answers are kept: CSV, JSON lines or Parquet, by the file's ending. An interrupted run is continued.
+
+CSV and JSON lines are appended to, one physical line a picture, and handed to the system at once; a last line
+that was cut off is dropped when the run goes on. Parquet cannot be appended to: answers gather as JSON lines
+in `.NAME.partial` beside it and become the file when the run is over. Every row carries `asked`, a digest of
+labels, model and options, so that answers to different questions never end up in one file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final
+
+from app.cli.batch import parquet
+from models.errors import InvalidRequest
+
+ENDINGS: Final = (".csv", ".jsonl", ".ndjson", ".parquet")
+BEST: Final = ("label", "probability", "similarity")
+
+ROW_BEGINS: Final = b'{"path": "'  # a line of JSON
+
+Row = dict[str, Any]
+
+
+class Output:
+    """Answers so far, by the picture's name, and a place for more."""
+
+    def __init__(self, path: Path, *, asked: str, top_k: int | None, overwrite: bool = False) -> None:
+        self.path, self.asked = path, asked
+        self._as_parquet = path.suffix.lower() == ".parquet"
+        self._file = path.with_name(f".{path.name}.partial") if self._as_parquet else path
+        self._columns = _columns(top_k or 1) if path.suffix.lower() == ".csv" else None
+        self._whole = 0  # bytes of whole lines that are there already
+        if path.suffix.lower() not in ENDINGS:
+            raise InvalidRequest(f"{path}: an output ends in {', '.join(ENDINGS)}")
+        if self._as_parquet:
+            parquet.need()
+        try:
+            if overwrite:
+                path.unlink(missing_ok=True)
+                self._file.unlink(missing_ok=True)
+            self.done = dict(self._read())
+            if self._file.exists():
+                os.truncate(self._file, self._whole)  # what follows was being written when the run ended
+            self._stream = self._file.open("ab")
+            if self._columns and not self._stream.tell():
+                self._write(_csv_line(self._columns))
+        except OSError as error:
+            raise InvalidRequest(f"{path}: {error.strerror or error}") from error
+
+    def write(self, name: str, answer: Mapping[str, Any]) -> None:
+        """Keep one picture's answer."""
+        row = _row(name, answer) | {"asked": self.asked}
+        self.done[name] = row.get("sorted_to")
+        if self._columns:
+            self._write(_csv_line(_cells(row, self._columns)))
+        else:
+            self._write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Every picture has its row. Only Parquet has something left to do."""
+        if self._as_parquet:
+            self._stream.close()
+            if self._file.stat().st_size or not self.path.exists():
+                parquet.write(self.path, self._all())
+            self._file.unlink()
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    def _write(self, line: bytes) -> None:
+        self._stream.write(line)
+        self._stream.flush()
+
+    def _all(self) -> Iterator[Row]:
+        known = set()
+        if self.path.exists():
+            for row in parquet.rows(self.path):
+                known.add(row["path"])
+                yield row
+        with self._file.open("rb") as lines:
+            # A run that ended just before it removed the gathered lines leaves them in both places.
+            yield from (row for row in map(json.loads, lines) if row["path"] not in known)
+
+    def _read(self) -> Iterator[tuple[str, str | None]]:
+        """Names of the pictures that have a row, and where each was sorted to."""
+        if self._as_parquet and self.path.exists():
+            yield from map(self._known, parquet.rows(self.path))
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as file:
+            lines = self._lines(file)
+            if not self._columns:
+                yield from map(self._known, map(self._parsed, lines))
+                return
+            reader = csv.DictReader(line.decode(errors="replace") for line in lines)
+            if reader.fieldnames and list(reader.fieldnames) != list(self._columns):
+                raise self._foreign()
+            yield from map(self._known, reader)
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        """Whole lines. A last one without its end is dropped, if it can be ours."""
+        for line in file:
+            if not line.endswith(b"\n"):
+                begins = _csv_line(self._columns) if self._columns else ROW_BEGINS
+                if not self._whole and not begins.startswith(line[: len(begins)]):
+                    raise self._foreign()
+                return
+            yield line
+            self._whole += len(line)
+
+    def _parsed(self, line: bytes) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise self._foreign() from error
+
+    def _known(self, row: Any) -> tuple[str, str | None]:
+        if not isinstance(row, dict) or row.get("asked") != self.asked or not row.get("path"):
+            raise self._foreign()
+        return row["path"], row.get("sorted_to") or None
+
+    def _foreign(self) -> InvalidRequest:
+        return InvalidRequest(
+            f"{self.path} is there already and does not answer this question (other labels, another model or "
+            "other options, or no output of candid): name another file, or --overwrite it"
+        )
+
+
+def _row(name: str, answer: Mapping[str, Any]) -> Row:
+    """One picture's answer, flat: the best label first, then the rest."""
+    best = (answer.get("ranking") or [{}])[0]
+    error = answer.get("error")
+    row = {"path": name} | {key: best.get(key) for key in BEST}
+    if "rejection" in answer:
+        row["rejected"] = answer["rejection"]["rejected"]
+        row["rejection_score"] = answer["rejection"]["score"]
+    row |= {key: answer[key] for key in ("ranking", "tree", "width", "height", "sorted_to") if key in answer}
+    return row | ({"error": f"{error['code']}: {error['message']}"} if error else {})
+
+
+def _columns(places: int) -> tuple[str, ...]:
+    more = [f"{key}_{place}" for place in range(2, places + 1) for key in BEST]
+    last = ("rejected", "rejection_score", "holds", "tree", "width", "height", "sorted_to", "error", "asked")
+    return ("path", *BEST, *more, *last)
+
+
+def _cells(row: Row, columns: tuple[str, ...]) -> list[str]:
+    ranking = row.get("ranking") or []
+    cells = dict(row)
+    for place, ranked in enumerate(ranking[1:], 2):
+        cells |= {f"{key}_{place}": ranked[key] for key in BEST}
+    cells["holds"] = " | ".join(ranked["label"] for ranked in ranking if ranked.get("holds"))
+    sure = (row.get("tree") or {}).get("answer")
+    cells["tree"] = sure["label"] if sure else None
+    return [_cell(cells.get(column)) for column in columns]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # One picture, one physical line: only so can a cut-off line be told from a whole one.
+    return " ".join(str(value).splitlines())
+
+
+def _csv_line(cells: Any) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()

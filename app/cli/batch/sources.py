@@ -1,0 +1,228 @@
+"""Pictures by name, from files, folders, globs, tars, lists, standard input; each is read in its turn.
+
+Nothing is unpacked to disk, and a source is gone through as it is listed, so the first picture of a large
+folder is not kept waiting for its last. Decodes nothing: in folders and tars a file's ending says whether it
+is a picture; what is named directly, or in a list, always counts as one.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import glob
+import os
+import stat
+import sys
+import tarfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from app.cli.batch import parquet
+from models.errors import ImageRejected, InvalidRequest
+
+MAX_FILE_BYTES: Final = 256 << 20
+"""Bytes of one picture that are read at all; the decoder has its own, smaller limit."""
+READABLE: Final = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".apng",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".dib",
+    ".avif",
+)
+REFUSED: Final = (".tif", ".tiff", ".heic", ".heif", ".jp2", ".jxl")  # better told than passed over
+ENDINGS: Final = frozenset(READABLE + REFUSED)
+TARS: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+LISTS: Final = (".csv", ".tsv", ".parquet")
+DAMAGE: Final = (tarfile.TarError, OSError, EOFError, zlib.error)
+COLUMNS: Final = ("path", "file")
+STDIN: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One picture: its name, where it lies (None: in a tar, or standard input), and its bytes when asked.
+
+    What is in a tar must be read before the next picture is asked for.
+    """
+
+    name: str
+    path: Path | None
+    read: Callable[[], bytes]  # raises OSError or ImageRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All pictures that a command names, each once."""
+
+    arguments: tuple[str, ...]
+    from_stdin: bool = False  # paths, one a line
+    leave_out: Path | None = None  # a folder that is not looked into: where pictures are sorted to
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether they can be gone through twice, to be counted first."""
+        return not self.from_stdin and STDIN not in self.arguments
+
+    def check(self) -> None:
+        """Raises InvalidRequest for what is not there, before any work is done."""
+        if self.from_stdin and STDIN in self.arguments:
+            raise InvalidRequest("standard input is either one picture (-) or a list of paths (--from-stdin)")
+        if not self.arguments and not self.from_stdin:
+            raise InvalidRequest("name pictures, folders, tars or lists, or use --from-stdin")
+        for argument in self.arguments:
+            if argument != STDIN and not _is_there(argument) and not _globbed(argument):
+                raise InvalidRequest(f"{argument}: there is no such file or folder")
+            if argument.lower().endswith(".parquet"):
+                parquet.need()
+
+    def __iter__(self) -> Iterator[Found]:
+        names: set[str] = set()
+        for found in self._all():
+            if found.name not in names:
+                names.add(found.name)
+                yield found
+
+    def _all(self) -> Iterator[Found]:
+        for argument in self.arguments:
+            if argument == STDIN:
+                yield Found(STDIN, None, sys.stdin.buffer.read)
+            elif _is_there(argument):
+                yield from self._one(Path(argument))
+            else:
+                for match in _globbed(argument):
+                    yield from self._one(Path(match))
+        if self.from_stdin:
+            for line in sys.stdin.buffer:
+                path = os.fsdecode(line.rstrip(b"\r\n"))
+                if path:
+                    yield _file(Path(path))
+
+    def _one(self, path: Path) -> Iterator[Found]:
+        lower = path.name.lower()
+        if path.is_dir():
+            yield from self._folder(path)
+        elif lower.endswith(TARS):
+            yield from _tar(path)
+        elif lower.endswith(LISTS):
+            for row in _listed(path):
+                yield _file(path.parent / row)
+        else:
+            yield _file(path, named=True)
+
+    def _folder(self, top: Path) -> Iterator[Found]:
+        out = self.leave_out.resolve() if self.leave_out else None
+        closed: list[OSError] = []  # folders that cannot be listed, each told as one bad file
+        for folder, below, files in os.walk(top, onerror=closed.append):
+            yield from map(_closed, closed)
+            closed.clear()
+            here = Path(folder)
+            below[:] = sorted(
+                name
+                for name in below
+                if not _junk(name) and not (out is not None and (here / name).resolve() == out)
+            )
+            for name in sorted(files):
+                if not _junk(name) and Path(name).suffix.lower() in ENDINGS:
+                    yield _file(here / name)
+        yield from map(_closed, closed)
+
+
+def printable(name: str) -> str:
+    """A name on one line that any file and any terminal can carry; what cannot be shown is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
+def _file(path: Path, *, named: bool = False) -> Found:
+    return Found(printable(str(path)), path, partial(_read, path, named=named))
+
+
+def _is_there(argument: str) -> bool:
+    try:
+        return Path(argument).exists()
+    except OSError as error:  # in a folder that may not be looked into
+        raise InvalidRequest(f"{argument}: {error.strerror}") from error
+
+
+def _closed(error: OSError) -> Found:
+    return Found(printable(str(error.filename)), None, partial(_raise, error))
+
+
+def _read(path: Path, *, named: bool) -> bytes:
+    status = path.stat()
+    # Of what a folder or a list holds, a pipe would be waited for without end; one that is named is meant.
+    if not named and not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ImageRejected("too_many_bytes", f"the file exceeds {MAX_FILE_BYTES} bytes")
+    return path.read_bytes()
+
+
+def _tar(path: Path) -> Iterator[Found]:
+    seen: Counter[str] = Counter()
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            for member in tar:
+                inside = PurePosixPath(member.name)
+                wanted = inside.suffix.lower() in ENDINGS and not any(map(_junk, inside.parts))
+                if not wanted or not member.isfile():
+                    tar.members = []  # type: ignore[attr-defined]  # else all headers are kept in memory
+                    continue
+                seen[member.name] += 1
+                again = f"#{seen[member.name]}" if seen[member.name] > 1 else ""
+                yield Found(printable(f"{path}/{inside}{again}"), None, partial(_extract, tar, member))
+                tar.members = []  # type: ignore[attr-defined]
+    except DAMAGE as error:
+        # As one bad file: what was found before it is answered, and so are the other sources.
+        problem = ImageRejected("damaged", f"the tar is damaged, or is none: {error}")
+        yield Found(printable(str(path)), None, partial(_raise, problem))
+
+
+def _raise(error: Exception) -> bytes:
+    raise error
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > MAX_FILE_BYTES:
+        raise ImageRejected("too_many_bytes", f"the file exceeds {MAX_FILE_BYTES} bytes")
+    file: IO[bytes] | None = tar.extractfile(member)
+    assert file is not None
+    try:
+        with file:
+            return file.read()
+    except DAMAGE as error:
+        raise ImageRejected("damaged", f"the tar is damaged: {error}") from error
+
+
+def _listed(source: Path) -> Iterator[str]:
+    """The paths of a list, from its column `path` or `file`."""
+    if source.suffix.lower() == ".parquet":
+        yield from parquet.column(source, COLUMNS)
+        return
+    try:
+        with source.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
+            rows = csv.reader(file, delimiter="\t" if source.suffix.lower() == ".tsv" else ",")
+            head = next(rows, [])
+            at = parquet.place_of([cell.strip().lower() for cell in head], COLUMNS, source)
+            yield from (row[at] for row in rows if len(row) > at and row[at].strip())
+    except (OSError, csv.Error) as error:
+        raise InvalidRequest(f"{source} cannot be read as a list: {error}") from error
+
+
+def _globbed(pattern: str) -> list[str]:
+    # Not Path.glob: a shell's pattern may be absolute, and hidden files are not meant by a star.
+    return sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
+
+
+def _junk(name: str) -> bool:
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db")

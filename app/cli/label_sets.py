@@ -1,0 +1,184 @@
+"""`candid label-sets`: the stored label sets, as the service of the same CANDID_DATABASE_URL has them.
+
+What a set is and what is refused is the service's own code; a change that is made here is a version like any.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.label_set_argument import is_name, label_set_body
+from app.cli.options import Device, Precision, failed, settings_of
+from app.settings import Settings
+from models.errors import CandidError, ImageRejected, InvalidRequest
+
+if TYPE_CHECKING:
+    from app.storage.database import Database
+    from app.storage.label_sets import Vectors
+
+app = typer.Typer(no_args_is_help=True, help="Store label sets and teach them, without a server.")
+
+Name = Annotated[str, typer.Argument(help="The set's name: a-z, 0-9, _ and -.")]
+Label = Annotated[str, typer.Argument(help="One of its labels.")]
+
+
+@contextmanager
+def _database() -> Iterator[tuple[Database, Settings]]:
+    """The settings' database; what goes wrong is told and ends the command."""
+    from app.storage.database import Database
+
+    settings = settings_of()
+    db = Database(settings.database_url)
+    try:
+        yield db, settings
+    except CandidError as error:
+        raise failed(error.message) from error
+    finally:
+        db.close()
+
+
+@app.command("list")
+def list_sets() -> None:
+    """Name, version, labels and examples of every set."""
+    from app.storage import label_sets
+
+    with _database() as (db, _):
+        rows = label_sets.summaries(db)
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for title in ("name", "version", "labels", "examples"):
+        table.add_column(title, justify="left" if title == "name" else "right")
+    for name, version, _, document, held in rows:
+        table.add_row(Text(name), f"{version}", f"{len(document['labels'])}", f"{held}")
+    Console().print(table)
+
+
+@app.command()
+def show(name: Name) -> None:
+    """One set as JSON; what `put` takes is in it."""
+    from app.storage import label_sets
+
+    with _database() as (db, _):
+        stored = label_sets.get(db, name)
+    told = {"name": name, "version": stored.version, **stored.document, "examples": dict(stored.examples)}
+    typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def put(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="JSON as PUT /v1/label-sets/{name} takes it.")],
+) -> None:
+    """Store a set, or replace it in whole; examples of labels that stay are kept."""
+    from app.requests.label_sets import document_of
+    from app.storage import label_sets
+
+    if not is_name(name):
+        raise failed(f"{name!r} is no name: a-z, 0-9, _ and -, 64 at most, no file")
+    body = label_set_body(file)
+    with _database() as (db, settings):
+        stored, new = label_sets.put(db, name, document_of(body, settings), most=settings.max_label_sets)
+    typer.echo(f"{name}: {'stored' if new else 'replaced'}, version {stored.version}")
+
+
+@app.command()
+def delete(name: Name) -> None:
+    """Delete a set with its examples and its calibration."""
+    from app.storage import label_sets
+
+    with _database() as (db, _):
+        label_sets.remove(db, name)
+    typer.echo(f"{name}: deleted")
+
+
+@app.command()
+def teach(
+    name: Name,
+    label: Label,
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures of it. Only embeddings are kept.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="A model, as for serve; repeat it.")
+    ] = None,
+    device: Device = None,
+    precision: Precision = None,
+) -> None:
+    """Add pictures as examples of a label, as every model that serves (or is named) sees them."""
+    from app.storage import examples as stored_examples
+
+    chosen = settings_of(device=device, precision=precision)
+    with _database() as (db, settings):
+        stored_examples.listed(db, name, label)  # a wrong name is told before a model is loaded
+        read = [_read(picture) for picture in pictures]
+        seen = _embedded(pictures, read, model or list(settings.specs), chosen)
+        kept = [
+            (stored_examples.id_of(label, data), own) for data, own in zip(read, seen, strict=True) if own
+        ]
+        version, added = stored_examples.add(db, name, label, kept, most=settings.max_examples)
+    known = sum(each.duplicate for each in added)
+    typer.echo(f"{label}: {len(added) - known} added, {known} known already; {name} is at version {version}")
+    if len(added) < len(pictures):
+        raise typer.Exit(1)
+
+
+@app.command()
+def examples(name: Name, label: Label) -> None:
+    """The ids of a label's examples, oldest first."""
+    from app.storage import examples as stored_examples
+
+    with _database() as (db, _):
+        for each in stored_examples.listed(db, name, label)[1]:
+            typer.echo(each.id)
+
+
+@app.command()
+def forget(
+    name: Name, label: Label, example: Annotated[str, typer.Argument(help="An id, as `examples` has it.")]
+) -> None:
+    """Remove one example."""
+    from app.storage import examples as stored_examples
+
+    with _database() as (db, _):
+        version = stored_examples.remove(db, name, label, example)
+    typer.echo(f"{label}: one example removed; {name} is at version {version}")
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{picture}: {error.strerror}") from error
+
+
+def _embedded(
+    pictures: Sequence[Path], read: Sequence[bytes], specs: Sequence[str], settings: Settings
+) -> list[dict[str, Vectors]]:
+    """Each picture's vectors by the models' fingerprints; none of one that cannot be read, which is told."""
+    from app.cli.batch.local import for_many
+    from app.model_loading import load_options
+    from models import load
+
+    found: list[dict[str, Vectors]] = [{} for _ in read]
+    refused: dict[int, str] = {}
+    for spec in dict.fromkeys(specs):
+        classifier = load(spec, for_many(load_options(settings)))
+        try:
+            futures = [classifier.embed_image(data) for data in read]
+            for position, future in enumerate(futures):
+                try:
+                    found[position][classifier.info.fingerprint] = future.result().vector
+                except ImageRejected as error:
+                    refused[position] = error.message
+        finally:
+            classifier.close()
+    for position, message in refused.items():
+        typer.echo(f"{pictures[position]}: {message}", err=True)
+        found[position] = {}
+    return found

@@ -1,0 +1,66 @@
+"""From the settings to loaded models: with the command line, alone in building them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.settings import Settings
+from models.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from models import LoadOptions
+    from models.classifier import Classifier
+
+
+def load_all(settings: Settings) -> dict[str, Classifier]:
+    """Load every model that the settings name. Raises ModelUnavailable when one cannot be had."""
+    from models import load
+
+    options = load_options(settings)
+    loaded: dict[str, Classifier] = {}
+    for spec in settings.specs:
+        classifier = load(spec, options)
+        name = classifier.info.name
+        if name in loaded:  # two directories whose last parts are equal
+            raise ModelUnavailable(
+                f"model {spec!r} would be called {name!r}, like another one that is loaded: requests could "
+                "not tell them apart; rename one of the directories"
+            )
+        loaded[name] = classifier
+    return loaded
+
+
+def kept_in(chosen: str | None, default: str) -> Path:
+    """The directory that a setting names, or the default one where the user's programs keep what can be made
+    again."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    cache = Path(base) if base else Path.home() / ".cache"
+    return Path(chosen) if chosen else cache / "candid" / default
+
+
+def load_options(settings: Settings) -> LoadOptions:
+    """The settings as the CLIP wing wants them."""
+    from models import LoadOptions
+    from models.classifier import ServingOptions
+    from models.images.decode import ImageLimits
+
+    serving = ServingOptions(
+        limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
+        exact_decode=settings.exact_decode,
+        decode_threads=settings.decode_threads,
+        max_batch=settings.max_batch,
+        max_queue=settings.max_queue,
+        text_cache_bytes=settings.text_cache_bytes,
+        text_store_dir=kept_in(settings.text_store_dir, "texts"),
+        image_cache_bytes=settings.image_cache_bytes,
+    )
+    return LoadOptions(
+        device=settings.device,
+        precision=settings.precision,
+        cache_dir=settings.cache_dir,
+        encoder=settings.encoder,
+        encoder_dir=kept_in(settings.encoder_dir, "encoders"),
+        serving=serving,
+    )

@@ -1,0 +1,1 @@
+"""Untrusted bytes to frozen requests: JSON, forms, raw bodies, vectors."""

@@ -1,0 +1,1 @@
+"""Stored label sets over HTTP: the sets, their examples, their calibration."""

@@ -1,0 +1,153 @@
+"""/v1/label-sets: classifiers that are kept under a name. Each change is a new version, told as the ETag."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.requests.body import offload_many, read_json, validate
+from app.requests.label_sets import document_of
+from app.requests.limits import Limits
+from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
+from app.routes.label_sets.etags import condition_of, etag, is_known
+from app.schemas import openapi
+from app.schemas.label_sets import (
+    LabelSetBody,
+    LabelSetList,
+    LabelSetPatch,
+    LabelSetSummary,
+    StoredLabelSet,
+)
+from app.schemas.responses import ErrorEnvelope
+from app.settings import Settings
+from app.storage import label_sets
+from app.storage.label_sets import Document, Stored
+
+router = APIRouter(tags=["Label sets"], prefix="/v1/label-sets", dependencies=[KeyDep])
+
+Name = Annotated[
+    str,
+    Path(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="a-z, 0-9, _ and -; 64 at most.",
+        openapi_examples={"pets": {"value": "pets"}},
+    ),
+]
+EXAMPLE: Final = {
+    "labels": [
+        {"label": "cat", "aliases": ["kitten"], "descriptions": ["with whiskers and pointed ears"]},
+        "dog",
+        "coffee cup",
+    ],
+    "template": ["photo"],
+    "reject": True,
+}
+CHANGED: Final[dict[int | str, dict[str, Any]]] = {
+    412: {"model": ErrorEnvelope, "description": "The set is not what If-Match says."}
+}
+
+
+@router.get("", summary="List the label sets")
+async def list_label_sets(service: ServiceDep) -> LabelSetList:
+    """By name."""
+    rows = await asyncio.to_thread(label_sets.summaries, service.answers.db)
+    return LabelSetList(
+        data=[
+            LabelSetSummary(
+                name=name, version=version, updated=updated, labels=len(document["labels"]), examples=held
+            )
+            for name, version, updated, document, held in rows
+        ]
+    )
+
+
+@router.get("/{name}", summary="One label set", response_model=StoredLabelSet)
+async def get_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
+    """With how many examples each label has, and what calibration found."""
+    stored = await asyncio.to_thread(label_sets.get, service.answers.db, name)
+    if is_known(request, stored.version):
+        return Response(status_code=304, headers={"ETag": etag(stored.version)})
+    return await answer(service, stored)
+
+
+@router.put(
+    "/{name}",
+    summary="Store a label set",
+    response_model=StoredLabelSet,
+    dependencies=[RoomDep],
+    openapi_extra=openapi.json_only(LabelSetBody, EXAMPLE),
+    responses={201: {"model": StoredLabelSet, "description": "It is new."}, **CHANGED},
+)
+async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
+    """Creates it (201) or replaces it in whole (200). Examples of labels that stay are kept.
+
+    `If-Match: "3"` replaces version 3 and nothing else; `If-None-Match: *` only creates.
+    """
+    body = await read_json(request, LabelSetBody, _limits(service.settings))
+    document = await offload_many(len(body.labels), document_of, body, service.settings)
+    most = service.settings.max_label_sets
+    condition = condition_of(request)
+    stored, new = await asyncio.to_thread(
+        label_sets.put, service.answers.db, name, document, most=most, condition=condition
+    )
+    return await answer(service, stored, 201 if new else 200)
+
+
+@router.patch(
+    "/{name}",
+    summary="Change a label set",
+    response_model=StoredLabelSet,
+    dependencies=[RoomDep],
+    openapi_extra=openapi.json_only(LabelSetPatch, {"template": ["openai-7"], "reject": None}),
+    responses=CHANGED,
+)
+async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
+    """Fields that are left out stay; null takes one back to its default (RFC 7396). Lists are replaced."""
+    body = await read_json(request, LabelSetPatch, _limits(service.settings))
+    sent = body.model_dump(exclude_unset=True)
+
+    def edit(old: Document) -> Document:
+        merged = {**old, **sent}
+        fields = {key: value for key, value in merged.items() if value is not None}
+        return document_of(validate(LabelSetBody, fields), service.settings)
+
+    condition = condition_of(request)
+    stored = await asyncio.to_thread(label_sets.change, service.answers.db, name, edit, condition=condition)
+    return await answer(service, stored)
+
+
+@router.delete("/{name}", summary="Delete a label set", status_code=204, responses=CHANGED)
+async def delete_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
+    """With its examples and its calibration."""
+    await asyncio.to_thread(label_sets.remove, service.answers.db, name, condition=condition_of(request))
+    return Response(status_code=204)
+
+
+def _limits(settings: Settings) -> Limits:
+    return {"labels": (settings.max_labels, "max_labels")}
+
+
+async def answer(service: Service, stored: Stored, status: int = 200) -> JSONResponse:
+    """The set as it is kept, with its version as the ETag."""
+    return await offload_many(len(stored.document["labels"]), _answer, service, stored, status)
+
+
+def _answer(service: Service, stored: Stored, status: int) -> JSONResponse:
+    names = {classifier.info.fingerprint: name for name, classifier in service.classifiers.items()}
+    calibration: list[dict[str, Any]] = [
+        {
+            "model": names.get(fitted.fingerprint),
+            "temperature": fitted.temperature,
+            "images": fitted.images,
+            "ece_before": fitted.ece_before,
+            "ece_after": fitted.ece_after,
+            "version": fitted.version,
+        }
+        for fitted in stored.calibrations
+    ]
+    body = {"name": stored.name, "version": stored.version, "updated": stored.updated, **stored.document}
+    body |= {"examples": dict(stored.examples), "calibration": calibration}
+    return JSONResponse(body, status_code=status, headers={"ETag": etag(stored.version)})

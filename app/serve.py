@@ -1,0 +1,56 @@
+"""`candid serve`: load the models, then answer until a signal ends it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+from app.http.logging import configure_logging
+from app.http.server import serve
+from app.http.sockets import allow_many_connections
+from app.model_loading import load_all
+from app.settings import Settings, unknown_names
+from models.errors import CandidError
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Load the models, then answer until a signal ends it; the process's exit status."""
+    # Importing makes some hundred thousand objects, and all of them stay: to look for garbage among them
+    # again and again took a fifth of the start.
+    gc.disable()
+    from app.main import create_app
+
+    configure_logging(settings.log_level)
+    signal.signal(signal.SIGTERM, _end_early)
+    allow_many_connections()
+    for name, meant in unknown_names(os.environ).items():
+        logger.warning("%s is no setting%s", name, f"; did you mean {meant}?" if meant else "")
+    try:
+        classifiers = load_all(settings)
+    except CandidError as error:
+        logger.critical(error.message)
+        return 1
+
+    def lost() -> str | None:
+        reasons = ((name, classifier.lost()) for name, classifier in classifiers.items())
+        return next((f"the worker of {name} has died: {reason}" for name, reason in reasons if reason), None)
+
+    try:
+        app = create_app(settings, classifiers)
+        gc.freeze()  # modules and models stay as long as the process: no later search walks through them
+        gc.enable()
+        return serve(app, settings, lost)
+    finally:
+        for classifier in classifiers.values():
+            classifier.close()
+
+
+def _end_early(number: int, frame: FrameType | None) -> NoReturn:
+    """Until uvicorn listens for signals. Process 1 of a container has no default: it would go on loading."""
+    raise SystemExit(0)

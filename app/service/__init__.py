@@ -1,0 +1,1 @@
+"""What makes an answer: pictures embedded, label sets made ready, results rendered."""

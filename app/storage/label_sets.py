@@ -1,0 +1,238 @@
+"""Label sets, their calibration and their embedded labels, in a database. Every function blocks.
+
+A change is committed before its function returns, under the next version; a reader gets one version whole.
+Knows no HTTP and no model: a document is a dictionary, a vector is an array.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.engine import Connection
+
+from app.storage.database import ANYHOW, Condition, Database, found, how_many, live, next_version
+from app.storage.tables import calibrations, examples, label_sets, matrices
+from models.errors import InvalidRequest
+
+Document: TypeAlias = dict[str, Any]
+Vectors: TypeAlias = NDArray[np.float32]
+ANY_LABELS: Final = ""
+"""In place of a set's name: a calibration for the model, whatever the labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A fitted temperature."""
+
+    fingerprint: str
+    temperature: float
+    images: int
+    ece_before: float
+    ece_after: float
+    version: int  # of the set, when it was fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a label set, as a person sees it."""
+
+    name: str
+    version: int
+    updated: int  # seconds since 1970
+    document: Document
+    examples: Mapping[str, int]  # how many, by label
+    calibrations: tuple[Calibration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a label set, as a model answers by it."""
+
+    version: int
+    document: Document
+    owners: tuple[str, ...]  # the labels of the examples
+    vectors: Vectors  # (M, D) of the examples
+    unseen: int  # examples that this model has no embedding of
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A set's embedded labels, kept so that they are embedded once a model."""
+
+    digest: str  # of the texts
+    vectors: Vectors  # (N, D)
+    warnings: tuple[str, ...]
+
+
+def summaries(db: Database) -> list[tuple[str, int, int, Document, int]]:
+    """Name, version, time, document and number of examples of every set, by name."""
+    held = (
+        select(examples.c.label_set, func.count(func.distinct(examples.c.id)).label("held"))
+        .group_by(examples.c.label_set)
+        .subquery()
+    )
+    query = (
+        select(label_sets, held.c.held)
+        .join_from(label_sets, held, label_sets.c.name == held.c.label_set, isouter=True)
+        .where(label_sets.c.live)
+        .order_by(label_sets.c.name)
+    )
+    with db.read() as connection:
+        rows = connection.execute(query).all()
+    return [(r.name, r.version, r.updated, json.loads(r.document), r.held or 0) for r in rows]
+
+
+def get(db: Database, name: str) -> Stored:
+    """The set. Raises NotFound."""
+    with db.read() as connection:
+        return _stored(connection, name)
+
+
+def snapshot(db: Database, name: str, fingerprint: str, *, known: int | None = None) -> Snapshot | None:
+    """What the model answers by; None when the set is still at the version that is `known`. NotFound."""
+    with db.read() as connection:
+        row = live(connection, name)
+        if row.version == known:
+            return None
+        query = select(examples.c.label, examples.c.vector).where(
+            examples.c.label_set == name, examples.c.fingerprint == fingerprint
+        )
+        own = connection.execute(query.order_by(examples.c.number)).all()
+        count = select(func.count(func.distinct(examples.c.id))).where(examples.c.label_set == name)
+        held = connection.execute(count).scalar_one()
+        fitted = [c for c in _calibrations(connection, name) if c.fingerprint == fingerprint]
+    vectors = np.stack([floats(r.vector) for r in own]) if own else np.empty((0, 0), dtype=np.float32)
+    document, owners = json.loads(row.document), tuple(r.label for r in own)
+    return Snapshot(row.version, document, owners, vectors, held - len(own), fitted[0] if fitted else None)
+
+
+def put(
+    db: Database, name: str, document: Document, *, most: int, condition: Condition = ANYHOW
+) -> tuple[Stored, bool]:
+    """Store the document in whole; True when the set is new. No more than `most` sets are kept."""
+    with db.write(name) as connection:
+        row = found(connection, name)
+        new = row is None or not row.live
+        condition.check(name, None if row is None or new else row.version)
+        if new and how_many(connection) >= most:
+            raise InvalidRequest(f"{most} label sets are kept; delete one first (limit: max_label_sets)")
+        if row is None:
+            first = {"name": name, "version": 1, "updated": int(time.time())}
+            connection.execute(insert(label_sets).values(**first, document=json.dumps(document), live=True))
+        else:
+            next_version(connection, row, document=json.dumps(document), live=True)
+        _forget_labels(connection, name, document)
+        return _stored(connection, name), new
+
+
+def change(
+    db: Database, name: str, edit: Callable[[Document], Document], *, condition: Condition = ANYHOW
+) -> Stored:
+    """Store what `edit` makes of the present document. Raises NotFound, and what `edit` raises."""
+    with db.write(name) as connection:
+        row = live(connection, name)
+        condition.check(name, row.version)
+        document = edit(json.loads(row.document))
+        next_version(connection, row, document=json.dumps(document))
+        _forget_labels(connection, name, document)
+        return _stored(connection, name)
+
+
+def remove(db: Database, name: str, *, condition: Condition = ANYHOW) -> None:
+    """Delete the set with all that belongs to it. Raises NotFound."""
+    with db.write(name) as connection:
+        row = live(connection, name)
+        condition.check(name, row.version)
+        next_version(connection, row, document="{}", live=False)
+        for table in (examples, calibrations, matrices):
+            connection.execute(delete(table).where(table.c.label_set == name))
+
+
+def save_calibration(db: Database, name: str, fitted: Calibration, *, condition: Condition = ANYHOW) -> int:
+    """Keep a temperature for a set, or for a model's every answer (ANY_LABELS); the set's new version."""
+    with db.write(name) as connection:
+        version = 0
+        if name != ANY_LABELS:
+            row = live(connection, name)
+            condition.check(name, row.version)
+            version = next_version(connection, row)
+        own = (calibrations.c.label_set == name) & (calibrations.c.fingerprint == fitted.fingerprint)
+        connection.execute(delete(calibrations).where(own))
+        values = asdict(fitted) | {"label_set": name, "version": version}
+        connection.execute(insert(calibrations).values(**values))
+        return version
+
+
+def calibration(db: Database, fingerprint: str) -> Calibration | None:
+    """A model's own temperature, whatever the labels."""
+    with db.read() as connection:
+        own = [c for c in _calibrations(connection, ANY_LABELS) if c.fingerprint == fingerprint]
+    return own[0] if own else None
+
+
+def matrix(db: Database, name: str, fingerprint: str, digest: str) -> Matrix | None:
+    """The set's embedded labels, if they are of the texts that `digest` stands for."""
+    own = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
+    with db.read() as connection:
+        row = connection.execute(select(matrices).where(own, matrices.c.digest == digest)).one_or_none()
+    if row is None:
+        return None
+    warnings = tuple(json.loads(row.warnings))
+    vectors = floats(row.vectors)
+    return Matrix(digest, vectors.reshape(row.rows, -1), warnings)
+
+
+def save_matrix(db: Database, name: str, fingerprint: str, made: Matrix) -> None:
+    """Keep a set's embedded labels, in place of those of an earlier version."""
+    own = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
+    with db.write(name) as connection:
+        if not getattr(found(connection, name), "live", False):
+            return  # deleted in the meantime
+        connection.execute(delete(matrices).where(own))
+        values = {"label_set": name, "fingerprint": fingerprint, "digest": made.digest}
+        kept = {
+            "vectors": blob(made.vectors),
+            "rows": len(made.vectors),
+            "warnings": json.dumps(made.warnings),
+        }
+        connection.execute(insert(matrices).values(**values, **kept))
+
+
+def blob(vectors: Vectors) -> bytes:
+    """Little-endian float32, whatever the machine."""
+    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+
+
+def floats(data: bytes) -> Vectors:
+    """And back."""
+    return np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+
+def _stored(connection: Connection, name: str) -> Stored:
+    row = live(connection, name)
+    query = select(examples.c.label, func.count(func.distinct(examples.c.id)))
+    held = connection.execute(query.where(examples.c.label_set == name).group_by(examples.c.label)).all()
+    fitted = tuple(_calibrations(connection, name))
+    counts = {row[0]: row[1] for row in held}
+    return Stored(name, row.version, row.updated, json.loads(row.document), counts, fitted)
+
+
+def _calibrations(connection: Connection, name: str) -> list[Calibration]:
+    rows = connection.execute(select(calibrations).where(calibrations.c.label_set == name)).mappings()
+    return [Calibration(**{key: row[key] for key in Calibration.__slots__}) for row in rows]
+
+
+def _forget_labels(connection: Connection, name: str, document: Document) -> None:
+    """Examples of a label that is gone go with it."""
+    query = select(examples.c.label).where(examples.c.label_set == name).distinct()
+    gone = set(connection.execute(query).scalars()) - {label["label"] for label in document["labels"]}
+    for label in gone:
+        connection.execute(delete(examples).where(examples.c.label_set == name, examples.c.label == label))

@@ -1,0 +1,1 @@
+"""Embeddings on demand: what waits is batched, answered through futures, and cached."""

@@ -1,0 +1,39 @@
+"""The towers on torch, eager: on a CPU, on Apple's GPU, in every precision."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.encoders.towers import Towers
+
+
+class TorchRunner:
+    """Runs the towers where their weights are."""
+
+    name: Final = "torch"
+    workers: Final = 1
+
+    def __init__(self, towers: Towers) -> None:
+        self._towers = towers
+        self._device = next(towers.image.parameters()).device
+
+    @torch.inference_mode()
+    def images(self, pixels: torch.Tensor) -> NDArray[np.float32]:
+        """uint8 (B, 3, S, S) -> unit rows (B, D)."""
+        return self._host(self._towers.image(self._upload(pixels)))
+
+    @torch.inference_mode()
+    def texts(self, ids: torch.Tensor, end: torch.Tensor | None) -> NDArray[np.float32]:
+        """int64 (N, l), ends (N,) or None -> unit rows (N, D)."""
+        return self._host(self._towers.text(self._upload(ids), None if end is None else self._upload(end)))
+
+    def _upload(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.to(self._device)
+
+    def _host(self, rows: torch.Tensor) -> NDArray[np.float32]:
+        host: NDArray[np.float32] = rows.cpu().numpy()
+        return host

@@ -1,0 +1,1 @@
+"""Labelled pictures, accuracy, and the report of it."""

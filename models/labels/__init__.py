@@ -1,0 +1,1 @@
+"""Labels to a zero-shot classifier: prompts, label sets, trees, matrices."""

@@ -1,0 +1,1 @@
+"""What a checkpoint is: the catalogue, its files, its tokenizer."""

@@ -1,0 +1,225 @@
+"""A picture's vector to an answer, with everything that a label set may ask for. Pure numpy.
+
+    words ─ cosine × logit scale ─┐
+                                  ├─ logits ─ / temperature ─ softmax ─ a ranking, and the tree's levels
+    examples ─ Tip-Adapter's cache┘      └─ mode "multi": a probability for each label by itself
+    nouns ─ NegLabel ─ does it fit any of the labels?
+
+Of plain labels without any of that, `Classifier.rank` is the answer, to the last bit. Rejection goes by the
+words alone: what examples add says which label, and is positive for any picture. Knows no model and no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.labels import hierarchy
+from models.labels.label_matrix import LabelMatrix
+from models.labels.label_set import LabelSet, Mode
+from models.scoring import few_shot, multi_label, out_of_set
+from models.scoring.few_shot import Constants
+from models.scoring.multi_label import Curve
+from models.scoring.ranking import best, cosines, softmax
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Examples of some of the labels, with the constants that suit them."""
+
+    keys: Vectors  # (M, D), unit rows
+    owners: NDArray[np.intp]  # (M,), which label each is of
+    constants: Constants
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What calibration found: by default nothing."""
+
+    temperature: float = 1.0
+    curve: Curve = multi_label.DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """All that answers for one label set and one model; made once, used for every picture."""
+
+    matrix: LabelMatrix
+    logit_scale: float
+    logit_bias: float | None  # SigLIP's; None: trained with a softmax
+    fitted: Fitted
+    examples: Examples | None
+    mode: Mode
+    thresholds: NDArray[np.float64]  # (N,), of mode "multi"
+    bank: Vectors | None  # (K, D): nouns that say how a picture looks to any words
+    rivals: Vectors | None  # (K', D): those of them that have nothing to do with the labels; to reject by
+    reject_threshold: float
+    is_tree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One label's place in the ranking."""
+
+    label: str
+    similarity: float  # cosine to the label's words, -1 … 1
+    probability: float  # 0 … 1
+    holds: bool | None  # mode "multi": at or above its threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Whether the picture fits none of the labels."""
+
+    score: float  # share of probability that the labels keep against unrelated nouns, 0 … 1
+    threshold: float
+
+    @property
+    def rejected(self) -> bool:
+        return self.score < self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One picture's answer."""
+
+    ranking: tuple[Place, ...]
+    rejection: Rejection | None = None
+    tree: hierarchy.Outcome | None = None
+
+
+def needs_bank(label_set: LabelSet, *, kind: str) -> bool:
+    """Whether a model of this kind must know the nouns to answer for the set."""
+    return label_set.reject or (label_set.mode == "multi" and kind == "softmax")
+
+
+def idle(label_set: LabelSet, given: Collection[str] | None = None) -> tuple[str, ...]:
+    """Warnings for thresholds that were given in vain: among the fields `given`, or in the set itself."""
+    if given is None:
+        given = [name for name in ("threshold", "reject_threshold") if getattr(label_set, name) is not None]
+        given += ["threshold" for label in label_set.labels if label.threshold is not None]
+    told = []
+    if label_set.mode == "single" and "threshold" in given:
+        told.append("threshold is for mode multi: it has no effect here")
+    if not label_set.reject and "reject_threshold" in given:
+        told.append("reject_threshold is for reject=true: it has no effect here")
+    return tuple(told)
+
+
+def scorer(
+    label_set: LabelSet,
+    matrix: LabelMatrix,
+    *,
+    logit_scale: float,
+    logit_bias: float | None = None,
+    bank: Vectors | None = None,
+    examples: Examples | None = None,
+    fitted: Fitted | None = None,
+) -> Scorer:
+    """The parts put together; `bank` where `needs_bank` says so."""
+    own = {label.name: label.threshold for label in label_set.labels}
+    everywhere = multi_label.THRESHOLD if label_set.threshold is None else label_set.threshold
+    limits = [everywhere if own.get(name) is None else own[name] for name in matrix.labels]
+    rivals = None
+    if label_set.reject and bank is not None:
+        rivals = bank[out_of_set.unrelated(matrix.vectors, bank)]
+    threshold = label_set.reject_threshold
+    return Scorer(
+        matrix=matrix,
+        logit_scale=logit_scale,
+        logit_bias=logit_bias,
+        fitted=fitted or Fitted(),
+        examples=examples,
+        mode=label_set.mode,
+        thresholds=np.array(limits, dtype=np.float64),
+        bank=bank,
+        rivals=rivals,
+        reject_threshold=out_of_set.THRESHOLD if threshold is None else threshold,
+        is_tree=label_set.is_tree,
+    )
+
+
+def constants_for(
+    vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, *, logit_scale: float
+) -> Constants:
+    """Constants chosen on examples (M, D) of the labels `owners`: seconds for thousands, so worth keeping."""
+    return few_shot.choose(vectors, _rows(owners, matrix), matrix.vectors, logit_scale=logit_scale)
+
+
+def examples_of(
+    vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, constants: Constants
+) -> Examples:
+    """Examples (M, D) of the labels `owners`, with the constants that suit them."""
+    return Examples(vectors, _rows(owners, matrix), constants)
+
+
+def _rows(owners: Sequence[str], matrix: LabelMatrix) -> NDArray[np.intp]:
+    index = {label: i for i, label in enumerate(matrix.labels)}
+    return np.array([index[owner] for owner in owners], dtype=np.intp)
+
+
+def logits(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
+    """Logits of words and examples together: (D,) -> (N,) or (B, D) -> (B, N)."""
+    return _logits(scorer, vectors, vectors @ scorer.matrix.vectors.T)
+
+
+def _logits(scorer: Scorer, vectors: Vectors, similarities: Vectors) -> NDArray[np.float64]:
+    words = scorer.logit_scale * similarities.astype(np.float64)
+    if scorer.examples is None:
+        return words
+    keys, owners, constants = scorer.examples.keys, scorer.examples.owners, scorer.examples.constants
+    size = len(scorer.matrix.labels)
+    seen = few_shot.logits(vectors, keys, owners, size, alpha=constants.alpha, beta=constants.beta)
+    return words + seen
+
+
+def probabilities(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
+    """Probabilities of the labels: (D,) -> (N,) or (B, D) -> (B, N)."""
+    return _probabilities(scorer, vectors, logits(scorer, vectors))
+
+
+def _probabilities(scorer: Scorer, vectors: Vectors, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    if scorer.mode == "single":
+        return softmax(raw / scorer.fitted.temperature)
+    if scorer.logit_bias is not None:
+        return multi_label.sigmoid(
+            raw / scorer.logit_scale, logit_scale=scorer.logit_scale, logit_bias=scorer.logit_bias
+        )
+    assert scorer.bank is not None, "mode multi of a softmax model needs the bank"
+    return multi_label.against_absence(raw / scorer.logit_scale, vectors @ scorer.bank.T, scorer.fitted.curve)
+
+
+def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answer:
+    """The answer for one picture's vector (D,): the most probable label first."""
+    matrix = scorer.matrix
+    similarities = cosines(matrix, vector)  # (N,)
+    raw = _logits(
+        scorer, vector, similarities
+    )  # (N,): a large matrix is read once, which is what takes the time
+    found = _probabilities(scorer, vector, raw)  # (N,)
+    several = scorer.mode == "multi"
+    ranking = tuple(
+        Place(
+            matrix.labels[i],
+            float(similarities[i]),
+            float(found[i]),
+            bool(found[i] >= scorer.thresholds[i]) if several else None,
+        )
+        for i in best(raw, top_k)  # the order of the probabilities, also where they are too small to tell
+    )
+    tree = None
+    if scorer.is_tree and not several:
+        tree = hierarchy.roll_up(dict(zip(matrix.labels, found.tolist(), strict=True)))
+    return Answer(ranking, _rejection(scorer, vector), tree)
+
+
+def _rejection(scorer: Scorer, vector: Vectors) -> Rejection | None:
+    if scorer.rivals is None:
+        return None
+    score = out_of_set.score(vector, scorer.matrix.vectors, scorer.rivals, logit_scale=scorer.logit_scale)
+    return Rejection(float(score), scorer.reject_threshold)

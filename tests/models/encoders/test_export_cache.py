@@ -1,0 +1,99 @@
+"""A folder that can be made again: whole and sound, or not there, whoever else makes it."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from models.encoders.export_cache import ABANDONED_S, MANIFEST, Export
+
+FINGERPRINT = "f" * 64
+
+
+def export(root: Path, **made_from: str) -> Export:
+    return Export(root, FINGERPRINT, {"versions": "1", **made_from})
+
+
+def make(export: Export, text: str = "graph") -> None:
+    with export.making() as folder:
+        (folder / "graph.bin").write_text(text)
+
+
+def test_what_was_made_is_sound_also_for_the_next_process(tmp_path: Path) -> None:
+    assert not export(tmp_path).is_sound()
+    make(export(tmp_path))
+    again = export(tmp_path)
+    assert again.is_sound()
+    assert (again.folder / "graph.bin").read_text() == "graph"
+    assert [path.name for path in tmp_path.iterdir()] == [again.folder.name], "nothing else is left behind"
+
+
+@pytest.mark.parametrize(
+    "damage", ["a byte", "a file is gone", "a file more", "no manifest", "not JSON", "empty"]
+)
+def test_a_damaged_one_is_not_sound_and_is_made_again(tmp_path: Path, damage: str) -> None:
+    kept = export(tmp_path)
+    make(kept)
+    graph, manifest = kept.folder / "graph.bin", kept.folder / MANIFEST
+    match damage:
+        case "a byte":
+            graph.write_text("grapH")
+        case "a file is gone":
+            graph.unlink()
+        case "a file more":
+            (kept.folder / "other").write_text("x")
+        case "no manifest":
+            manifest.unlink()
+        case "not JSON":
+            manifest.write_text("{")
+        case "empty":
+            graph.unlink()
+            manifest.write_text("{}")
+    assert not kept.is_sound()
+    make(kept)
+    assert kept.is_sound() and graph.read_text() == "graph"
+
+
+def test_one_made_from_something_else_is_never_taken_for_it(tmp_path: Path) -> None:
+    ours, theirs = export(tmp_path), export(tmp_path, versions="2")
+    make(theirs)
+    assert ours.folder != theirs.folder
+    shutil.copytree(theirs.folder, ours.folder)
+    assert not ours.is_sound()
+
+
+def test_the_first_of_two_that_make_it_at_once_wins(tmp_path: Path) -> None:
+    slow, quick = export(tmp_path), export(tmp_path)
+    with slow.making() as folder:
+        (folder / "graph.bin").write_text("slow")
+        make(quick, "quick")
+    assert slow.is_sound()
+    assert (slow.folder / "graph.bin").read_text() == "quick"
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), export(tmp_path).making() as folder:
+        (folder / "graph.bin").write_text("half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_left_behind_is_removed_in_time(tmp_path: Path) -> None:
+    kept = export(tmp_path)
+    old, fresh = (tmp_path / f"{kept.folder.name}.{name}" for name in ("old", "fresh"))
+    for folder in (old, fresh):
+        folder.mkdir()
+    long_ago = time.time() - ABANDONED_S - 1
+    os.utime(old, (long_ago, long_ago))
+    make(kept)
+    assert not old.exists() and fresh.exists()
+
+
+def test_a_file_in_its_place_is_replaced(tmp_path: Path) -> None:
+    kept = export(tmp_path)
+    kept.folder.write_text("not a folder")
+    assert not kept.is_sound()
+    make(kept)
+    assert kept.is_sound()

@@ -1,0 +1,137 @@
+"""The house's walls and the direction between its rooms, read from the imports that stand in the files."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "torchvision", "open_clip", "timm", "transformers", "PIL"}
+BUILDERS = {
+    "app/model_loading.py",
+    *(f"app/cli/{name}.py" for name in ("calibrate", "classify", "evaluate", "label_sets")),
+}
+
+# A room imports from itself and from those before it. `models` comes before all of `app`.
+FLOORS = {
+    "models": (
+        ("errors", "embedded_constants"),
+        ("images", "pretrained"),
+        ("encoders",),
+        ("batching",),
+        ("labels",),
+        ("scoring",),
+        ("classifier",),
+        ("loading", "evaluation"),
+    ),
+    "app": (
+        ("settings",),
+        ("storage", "model_loading"),
+        ("http",),
+        ("schemas",),
+        ("requests",),
+        ("service",),
+        ("routes",),
+        ("main",),
+        ("serve",),
+        ("cli",),
+    ),
+}
+LARGEST_ROOM = 12  # files
+OF_THE_WING = ("__version__", "load", "LoadOptions")  # what a wing's own __init__ gives
+
+
+def sources(wing: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / wing).rglob("*.py"))
+
+
+def imported(source: str) -> Iterator[tuple[str, bool]]:
+    """Dotted names that a file imports, anywhere in it, and whether only a type checker sees it."""
+    tree = ast.parse((ROOT / source).read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
+        for statement in branch.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in for_types
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: imports are absolute here"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", id(node) in for_types
+
+
+def room_of(name: str) -> str:
+    """ "models.images.decode" -> "images"; of a wing itself, ""."""
+    return [*name.split("."), ""][1]
+
+
+@pytest.mark.parametrize("source", [*sources("app"), *sources("models")])
+def test_a_room_imports_only_from_the_floors_below(source: str) -> None:
+    wing, floors = source.partition("/")[0], FLOORS[source.partition("/")[0]]
+    floor = {room: height for height, rooms in enumerate(floors) for room in rooms}
+    own = room_of(source.removesuffix(".py").replace("/", "."))
+    if own in ("__init__", "training"):
+        return
+    assert own in floor, f"{source}: say in FLOORS where this room stands"
+    for name, for_types in imported(source):
+        room = room_of(name)
+        if (
+            name.partition(".")[0] != wing
+            or room == own
+            or for_types
+            or room in ("__version__", "load", "LoadOptions")
+        ):
+            continue
+        assert room in floor and floor[room] < floor[own], f"{source} imports {name}"
+
+
+def test_rooms_are_small_enough_to_be_seen_at_a_glance() -> None:
+    folders = {path.parent for wing in FLOORS for path in (ROOT / wing).rglob("*.py")}
+    counts = {
+        str(f.relative_to(ROOT)): len([p for p in f.glob("*.py") if p.stem != "__init__"]) for f in folders
+    }
+    assert {
+        folder: count for folder, count in counts.items() if count > LARGEST_ROOM and "training" not in folder
+    } == {}
+
+
+@pytest.mark.parametrize("source", sources("app"))
+def test_app_knows_no_torch_no_open_clip_no_pil(source: str) -> None:
+    roots = {name.partition(".")[0] for name, _ in imported(source)}
+    assert not roots & HEAVY
+
+
+@pytest.mark.parametrize("source", sources("models"))
+def test_models_know_no_http_and_nothing_of_app(source: str) -> None:
+    roots = {name.partition(".")[0] for name, _ in imported(source)}
+    assert not roots & {"app", "fastapi", "starlette", "uvicorn", "pydantic_settings"}
+
+
+@pytest.mark.parametrize("source", sources("app"))
+def test_only_the_doors_build_models(source: str) -> None:
+    builds = {
+        name
+        for name, for_types in imported(source)
+        if not for_types and (name in ("models", "models.load") or name.startswith("models.loading"))
+    }
+    assert not builds or source in BUILDERS
+
+
+def test_importing_the_service_does_no_heavy_work() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys, app.main, app.serve; print(*({HEAVY!r} & sys.modules.keys()))",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [], "what loads a model is imported when a model is loaded"
