@@ -44,9 +44,9 @@ class LabelSet:
     templates: tuple[str, ...] = ()  # templates or presets; none: the model's own
     domain: str | None = None
     mode: Mode = "single"
-    threshold: float | None = None  # of mode "multi"; None: the default of `models.multi`
+    threshold: float | None = None  # of mode "multi"; None: the default of `scoring.multi_label`
     reject: bool = False
-    reject_threshold: float | None = None  # None: the default of `models.rejection`
+    reject_threshold: float | None = None  # None: the default of `scoring.out_of_set`
 
     @property
     def names(self) -> tuple[str, ...]:
