@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.hub import Hub, random_model
 from tests.server import Server
 
@@ -88,6 +89,13 @@ def photographs() -> dict[str, bytes]:
         Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
         files[name] = buffer.getvalue()
     return files
+
+
+@pytest.fixture(scope="session")
+def candid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The `candid` command with its imports done; at least one test a command runs the installed program."""
+    with fork_server.program(tmp_path_factory.mktemp("bin")) as program:
+        yield program
 
 
 @pytest.fixture(scope="session")
