@@ -198,6 +198,7 @@ def test_a_python_block_runs(
     exec(compile(here, block.page.name, "exec"), {"__name__": "docs"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", chosen("sh", run=False))
 def test_what_is_not_run_names_what_there_is(block: Block) -> None:
     for line in block.text.replace("\\\n", " ").splitlines():

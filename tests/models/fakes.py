@@ -63,3 +63,6 @@ class FakeClassifier:
         done: Future = Future()
         done.set_result(LabelMatrix(tuple(labels), np.stack([direction(label) for label in labels])))
         return done
+
+    def label_set_matrix(self, label_set, *, deadline=None) -> Future:
+        return self.label_matrix(label_set.names, templates=label_set.templates, deadline=deadline)

@@ -227,7 +227,7 @@ def test_what_outlives_the_shutdown_deadline_is_cut_off() -> None:
 
 def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line() -> None:
     script = (
-        "from app.server import run; from app.settings import Settings; exit(run(Settings(model='./none')))"
+        "from app.serve import run; from app.settings import Settings; exit(run(Settings(model='./none')))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
@@ -237,9 +237,9 @@ def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line() -> None:
 
 def test_garbage_is_looked_for_again_once_all_is_loaded() -> None:
     script = (
-        "import gc; from app import cli, server; "
-        "server.serve = lambda *_: 0 if gc.isenabled() and gc.get_freeze_count() > 100_000 else 3; "
-        "cli.app(['serve', '--model', 'embedded'])"
+        "import gc; from app import serve; from app.cli import main; "
+        "serve.serve = lambda *_: 0 if gc.isenabled() and gc.get_freeze_count() > 100_000 else 3; "
+        "main.app(['serve', '--model', 'embedded'])"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True).returncode == 0
 
@@ -257,7 +257,7 @@ def test_a_lost_model_is_told_to_the_balancer_and_then_ends_the_process() -> Non
 
 def test_sigterm_ends_it_while_it_still_loads() -> None:
     script = (
-        "from app.server import run; from app.settings import Settings; "
+        "from app.serve import run; from app.settings import Settings; "
         "exit(run(Settings(model='ViT-B-32/openai', port=0)))"
     )
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as home:

@@ -35,7 +35,7 @@ def test_what_is_no_tcp_socket_is_left_alone() -> None:
 def test_as_many_files_may_be_open_as_the_system_allows() -> None:
     script = """
 import resource
-from app.listening import allow_many_connections
+from app.http.sockets import allow_many_connections
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 allow_many_connections()

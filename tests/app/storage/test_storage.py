@@ -262,12 +262,12 @@ def test_a_second_process_sees_what_the_first_wrote(db: Database, url: str) -> N
 
 WRITER = """
 import sys
-from app import store
-from app.database import Database
+from app.storage import label_sets
+from app.storage.database import Database
 
 db = Database(sys.argv[1])
 for number in range(100_000):
-    kept, _ = store.put(db, "pets", {"labels": [{"label": str(number)}]}, most=9)
+    kept, _ = label_sets.put(db, "pets", {"labels": [{"label": str(number)}]}, most=9)
     print(number, kept.version, flush=True)
 """
 
