@@ -19,8 +19,8 @@ SHARED = TESTS.parents[1] / "shared"
 _HUB: pytest.StashKey[Hub] = pytest.StashKey()
 _TMP: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
-# What starts a server, a command or a browser, or builds a model: `make check` leaves out what uses one of these
-# fixtures or is in one of these places. A single test is marked where it stands.
+# What starts a server, a command or a browser, or builds a model: `make check` leaves out what uses one of
+# these fixtures or is in one of these places. A single test is marked where it stands.
 SLOW_FIXTURES = {"server", "candid", "browser", "classifier", "hub", "model"}
 SLOW_PLACES = (
     "app/cli/test_main.py",

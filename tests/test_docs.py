@@ -38,7 +38,8 @@ ELSEWHERE = {
     "better-answers.md": "tests/test_better_answers.py",
     "command-line.md": "tests/test_command_line_docs.py",
 }
-PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if page.name not in ELSEWHERE)]
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [page for page in WRITTEN if page.name not in ELSEWHERE]
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 # Commands that are not run here; each has its rule in `test_what_is_not_run_names_what_there_is`.
 NOT_RUN = ("make ", "docker ", "kubectl ", "candid serve", "python -m models.training")
@@ -276,7 +277,7 @@ def test_every_block_is_looked_at() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+    for page in WRITTEN:
         text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             target, _, anchor = link.partition("#")
@@ -288,9 +289,12 @@ def test_links_lead_somewhere() -> None:
                 assert anchor in anchors(file), f"{page.name} links to {link}"
 
 
-def test_files_that_are_named_are_there() -> None:
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
-        named = re.findall(r"`((?:app|bench|deploy|models|tests)/[\w./-]*)`", page.read_text("utf-8"))
+def test_files_and_modules_that_are_named_are_there() -> None:
+    for page in WRITTEN:
+        text = page.read_text("utf-8")
+        named = re.findall(r"`((?:[.]ci|app|bench|deploy|models|tests)/[\w./-]*|docs/[\w./-]*[.]md)`", text)
+        modules = [name.replace(".", "/") for name in re.findall(r"python -m ((?:bench|models)[\w.]*)", text)]
+        named += [name if (ROOT / name).is_dir() else f"{name}.py" for name in modules]
         assert [name for name in named if not (ROOT / name).exists()] == [], page.name
 
 
@@ -301,8 +305,8 @@ def anchors(page: Path) -> set[str]:
 
 def test_the_index_has_every_page() -> None:
     index = (DOCS / "README.md").read_text("utf-8")
-    for page in DOCS.glob("*.md"):
-        assert page.name == "README.md" or f"({page.name})" in index
+    for page in DOCS.rglob("*.md"):
+        assert page.name == "README.md" or f"({page.relative_to(DOCS).as_posix()})" in index
 
 
 def test_the_table_of_models_is_the_catalogue() -> None:
