@@ -19,7 +19,7 @@ BENCH ?=
 IMAGE ?= candid
 VARIANT ?= cpu
 
-.PHONY: help serve test clients docs lint format typecheck bench lock image clean
+.PHONY: help serve test check clients docs lint format typecheck bench lock image clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,6 +30,9 @@ serve: $(VENV)/.installed ## install what is missing, then answer on http://127.
 # Two processes, for much of the suite waits for servers; a file's tests share what it starts.
 test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image", PYTEST="-n 0")
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+
+check: lint typecheck ## for everyday work, under a minute: ruff, mypy --strict, the tests that start and build nothing
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" $(PYTEST)
 
 # Their requirements are older than ours, so they get an environment of their own; the tests skip without it.
 CLIENTS := tests/app/routes/compat/clients

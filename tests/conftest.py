@@ -9,13 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.hub import Hub, random_model
 from tests.server import Server
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
 
 _HUB: pytest.StashKey[Hub] = pytest.StashKey()
 _TMP: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
+
+# What starts a server, a command or a browser, or builds a model: `make check` leaves out what uses one of
+# these fixtures or is in one of these places. A single test is marked where it stands.
+SLOW_FIXTURES = {"server", "candid", "browser", "classifier", "hub", "model"}
+SLOW_PLACES = (
+    "app/cli/test_main.py",
+    "app/http/test_server.py",
+    "app/schemas/test_openapi.py",
+    "models/encoders/test_openvino_runner.py",
+    "models/test_parity.py",
+    "models/training/",
+)
 
 # open_clip's names of the repositories, and the architecture that each holds.
 REPOSITORIES = {
@@ -45,6 +59,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not decide whether the tests pass.
     for name in [name for name in os.environ if name.startswith("CANDID_")]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(TESTS).as_posix()
+        if place.startswith(SLOW_PLACES) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -91,9 +112,16 @@ def photographs() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def candid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The `candid` command with its imports done; at least one test a command runs the installed program."""
+    with fork_server.program(tmp_path_factory.mktemp("bin")) as program:
+        yield program
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, candid: Path) -> Iterator[Server]:
     """`candid serve` with the embedded model, in a process of its own, for all tests that only ask."""
-    started = Server(tmp_path_factory.mktemp("server"))
+    started = Server(tmp_path_factory.mktemp("server"), candid)
     try:
         started.wait_until_ready()
         yield started

@@ -5,26 +5,27 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.fork_server import CANDID
+
 START_TIMEOUT_S = 300  # on a machine that does much else
 
 
 class Server:
-    """`candid serve` on a free port; settings by name, without the prefix."""
+    """`candid serve` on a free port, by the installed program or another; settings without their prefix."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, program: Path = CANDID, **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.log = folder / f"server-{self.port}.log"
         environment = {**os.environ, "CANDID_DATABASE_URL": f"sqlite:///{folder}/candid-{self.port}.db"}
         environment |= {f"CANDID_{name.upper()}": value for name, value in settings.items()}
-        command = [str(Path(sys.executable).with_name("candid")), "serve", "--port", str(self.port)]
+        command = [str(program), "serve", "--port", str(self.port)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
 

@@ -10,8 +10,6 @@ import io
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests import shell
+from tests.fork_server import CANDID
 from tests.server import Server
 
 PAGE = Path(__file__).parents[1] / "docs" / "better-answers.md"
@@ -45,36 +45,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photographs: Mapping[str, b
 
 
 @pytest.fixture(scope="module")
-def guided(folder: Path) -> Iterator[Server]:
+def guided(folder: Path, candid: Path) -> Iterator[Server]:
     """A server of the guide's own: its blocks build upon each other."""
-    server = Server(folder)
+    server = Server(folder, candid)
     server.wait_until_ready()
     yield server
     server.stop()
 
 
-def run(command: str, folder: Path, server: Server) -> str:
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "CANDID_DATABASE_URL": f"sqlite:///{folder}/candid-{server.port}.db",
-    }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command.replace("127.0.0.1:8000", server.address)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("index", SHELL)
-def test_a_block_runs_and_its_reply_is_like_the_one_shown(index: int, folder: Path, guided: Server) -> None:
-    output = run(BLOCKS[index][1], folder, guided)
+def test_a_block_runs_and_its_reply_is_like_the_one_shown(
+    index: int, folder: Path, guided: Server, candid: Path
+) -> None:
+    # The last block calibrates and evaluates once more: by the installed program.
+    program = CANDID if index == SHELL[-1] else candid
+    database = f"sqlite:///{folder}/candid-{guided.port}.db"
+    output = shell.run(BLOCKS[index][1], folder, guided.address, program, CANDID_DATABASE_URL=database).stdout
     assert '"error"' not in output
     following = BLOCKS[index + 1] if index + 1 < len(BLOCKS) else ("", "")
     if following[0] == "json" and os.environ.get("UPDATE_DOCS"):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import shell
 from tests.server import Server
 
 PAGE = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
@@ -29,24 +27,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, byte
 
 
 @pytest.fixture(scope="module")
-def outputs(folder: Path, server: Server) -> list[str]:
+def outputs(folder: Path, server: Server, candid: Path) -> list[str]:
     """What the blocks print, run one after the other in one folder."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    printed = []
-    for block in BLOCKS:
-        command = block.replace("127.0.0.1:8000", server.address)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        printed.append(done.stdout + done.stderr)
-    return printed
+    done = [shell.run(block, folder, server.address, candid) for block in BLOCKS]
+    return [each.stdout + each.stderr for each in done]
 
 
 @pytest.fixture(scope="module")

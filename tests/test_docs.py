@@ -26,6 +26,8 @@ import yaml
 from app.cli.main import app
 from app.settings import PREFIX, Settings
 from models.pretrained.catalogue import CATALOGUE, Row
+from tests import shell
+from tests.fork_server import CANDID
 from tests.server import Server
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +38,8 @@ ELSEWHERE = {
     "better-answers.md": "tests/test_better_answers.py",
     "command-line.md": "tests/test_command_line_docs.py",
 }
-PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if page.name not in ELSEWHERE)]
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [page for page in WRITTEN if page.name not in ELSEWHERE]
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 # Commands that are not run here; each has its rule in `test_what_is_not_run_names_what_there_is`.
 NOT_RUN = ("make ", "docker ", "kubectl ", "candid serve", "python -m models.training")
@@ -91,25 +94,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, byte
     return made
 
 
-def here(text: str, server: Server) -> str:
-    return text.replace("127.0.0.1:8000", server.address)
-
-
 @pytest.mark.parametrize("block", chosen("sh"))
 def test_a_shell_block_runs_and_its_reply_is_the_one_shown(
-    block: Block, folder: Path, server: Server
+    block: Block, folder: Path, server: Server, candid: Path
 ) -> None:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", here(block.text, server)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,  # a busy machine takes its time
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    program = CANDID if block.page.name == "README.md" else candid
+    done = shell.run(block.text, folder, server.address, program)
     assert (done.stdout + done.stderr).strip()
     if block.reply is None:
         assert '"error"' not in done.stdout
@@ -205,9 +195,11 @@ def test_a_python_block_runs(
     block: Block, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    exec(compile(here(block.text, server), block.page.name, "exec"), {"__name__": "docs"})
+    here = block.text.replace("127.0.0.1:8000", server.address)
+    exec(compile(here, block.page.name, "exec"), {"__name__": "docs"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", chosen("sh", run=False))
 def test_what_is_not_run_names_what_there_is(block: Block) -> None:
     for line in block.text.replace("\\\n", " ").splitlines():
@@ -285,7 +277,7 @@ def test_every_block_is_looked_at() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+    for page in WRITTEN:
         text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             target, _, anchor = link.partition("#")
@@ -297,9 +289,12 @@ def test_links_lead_somewhere() -> None:
                 assert anchor in anchors(file), f"{page.name} links to {link}"
 
 
-def test_files_that_are_named_are_there() -> None:
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
-        named = re.findall(r"`((?:app|bench|deploy|models|tests)/[\w./-]*)`", page.read_text("utf-8"))
+def test_files_and_modules_that_are_named_are_there() -> None:
+    for page in WRITTEN:
+        text = page.read_text("utf-8")
+        named = re.findall(r"`((?:[.]ci|app|bench|deploy|models|tests)/[\w./-]*|docs/[\w./-]*[.]md)`", text)
+        modules = [name.replace(".", "/") for name in re.findall(r"python -m ((?:bench|models)[\w.]*)", text)]
+        named += [name if (ROOT / name).is_dir() else f"{name}.py" for name in modules]
         assert [name for name in named if not (ROOT / name).exists()] == [], page.name
 
 
@@ -310,8 +305,8 @@ def anchors(page: Path) -> set[str]:
 
 def test_the_index_has_every_page() -> None:
     index = (DOCS / "README.md").read_text("utf-8")
-    for page in DOCS.glob("*.md"):
-        assert page.name == "README.md" or f"({page.name})" in index
+    for page in DOCS.rglob("*.md"):
+        assert page.name == "README.md" or f"({page.relative_to(DOCS).as_posix()})" in index
 
 
 def test_the_table_of_models_is_the_catalogue() -> None:

@@ -124,6 +124,7 @@ def test_no_tracked_file_names_a_registry_or_somebodys_machine() -> None:
             assert not MACHINE_PATHS.search(line), where
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_everything_that_app_and_models_need(tmp_path: Path) -> None:
     needed = tracked("app", "models")
     source = tmp_path / "source"
@@ -168,6 +169,20 @@ def test_ci_runs_what_everybody_runs() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
     assert re.search(r"^(exec )?make test$", script.read_text(), re.MULTILINE)
+
+
+def test_a_commit_is_checked_as_ci_checks_it() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook["entry"] for hook in repository["hooks"]]
+    makefile = (ROOT / "Makefile").read_text()
+    made = [
+        line.strip().replace("$(BIN)", ".venv/bin")
+        for target in ("lint", "typecheck")
+        for line in re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[0].splitlines()
+    ]
+    assert made == hooks
+    for target in ("test", "check"):
+        assert re.search(rf"^{target}: lint typecheck ##", makefile, re.MULTILINE)
 
 
 def test_orchestrators_wait_longer_than_the_service_needs_to_drain() -> None:

@@ -84,6 +84,7 @@ def test_limits_reach_the_models() -> None:
     assert (options.serving.max_batch, options.serving.text_cache_bytes) == (7, 1)
 
 
+@pytest.mark.slow
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         shutil.copytree(EMBEDDED_DIR, tmp_path / folder / "mine")

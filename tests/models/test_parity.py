@@ -103,15 +103,14 @@ def test_trimmed_texts_get_the_same_embeddings(pair: tuple[Classifier, Reference
     np.testing.assert_allclose(vectors, whole, atol=1e-5)
 
 
-def test_siglip_attends_to_its_padding_so_it_is_not_trimmed(hub: object) -> None:
+@pytest.mark.parametrize("pair", ["ViT-B-32-SigLIP2-256/webli"], indirect=True)
+def test_siglip_attends_to_its_padding_so_it_is_not_trimmed(pair: tuple[Classifier, Reference]) -> None:
     """Why: the same text in a shorter context is another embedding."""
-    import open_clip
-
-    model: Any = open_clip.create_model("ViT-B-32-SigLIP2-256", pretrained="webli").eval()
-    ids = open_clip.get_tokenizer("ViT-B-32-SigLIP2-256")(["a photo of a cat"])
+    _, reference = pair
+    ids = reference.tokenizer(["a photo of a cat"])
     with torch.inference_mode():
-        whole = model.text(ids)
-        text = model.text
+        text = reference.model.text
+        whole = text(ids)
         x = text.token_embedding(ids[:, :8]) + text.positional_embedding[:8]
         short = text.text_projection(text.ln_final(text.transformer(x))[:, -1])
     assert torch.nn.functional.cosine_similarity(whole, short).item() < 0.999

@@ -10,7 +10,6 @@ import pty
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Callable, Mapping
@@ -23,9 +22,9 @@ from typer.testing import CliRunner, Result
 from app.cli.main import app
 from tests.app.fakes import FakeClassifier
 from tests.app.serving import listening
+from tests.fork_server import CANDID
 from tests.small import small_model
 
-CANDID = str(Path(sys.executable).with_name("candid"))
 LABELS = ["-l", "cat", "-l", "dog", "-l", "coffee cup"]
 PAIR = ["in/a/cat.jpg", "in/a/cup.jpg"]
 NAMES = ["in/broken.jpg", "in/rocket.jpg", *PAIR]
@@ -205,15 +204,19 @@ def test_a_stored_set_that_has_changed_since_is_another_question(model: str, fol
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_is_gone_on_with(model: str, folder: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_is_gone_on_with(
+    model: str, folder: Path, candid: Path, number: signal.Signals
+) -> None:
     paths = [folder / f"{index}.jpg" for index in range(80)]
     for path in paths:
         shutil.copy(folder / "in/a/cat.jpg", path)
     listed = b"".join(f"{path}\n".encode() for path in paths)
-    command = [CANDID, "classify", "--from-stdin", *LABELS, "-m", model, "-o", "out.csv"]
+    question = ["classify", "--from-stdin", *LABELS, "-m", model, "-o", "out.csv"]
     # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed) as process:
+    with subprocess.Popen(
+        [CANDID, *question], stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed
+    ) as process:
         assert process.stdin is not None and process.stderr is not None
         process.stdin.write(listed)  # and no end of it: the command waits for more
         process.stdin.flush()
@@ -225,7 +228,7 @@ def test_an_interrupted_run_is_gone_on_with(model: str, folder: Path, number: si
     assert ("goes on from here" in told) is (number is signal.SIGINT)
     done = len(lines_of("out.csv")) - 1
     assert 0 < done < len(paths)
-    again = subprocess.run(command, input=listed, capture_output=True, check=True)
+    again = subprocess.run([candid, *question], input=listed, capture_output=True, check=True)
     assert f"{len(paths) - done} pictures in ".encode() in again.stderr
     assert [row["path"] for row in rows("out.csv")] == [str(path) for path in paths]
 
@@ -241,9 +244,9 @@ def wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_bar_with_rate_and_time_left_is_shown_on_a_terminal(model: str) -> None:
+def test_a_bar_with_rate_and_time_left_is_shown_on_a_terminal(model: str, candid: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [CANDID, "classify", "in/a", *LABELS, "-m", model, "--json"]
+    command = [candid, "classify", "in/a", *LABELS, "-m", model, "--json"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
     os.close(theirs)

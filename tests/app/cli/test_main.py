@@ -1,21 +1,24 @@
-"""The `candid` command, run as a user runs it."""
+"""The `candid` command, run as a user runs it.
+
+Where torch is needed, one test runs the installed program and the others one with its imports done.
+"""
 
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from models.pretrained.catalogue import CATALOGUE
+from tests.fork_server import CANDID
 
-CANDID = str(Path(sys.executable).with_name("candid"))
 
-
-def candid(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, program: Path = CANDID, stdin: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [CANDID, *arguments],
+        [program, *arguments],
         input=stdin,
         capture_output=True,
         env={**os.environ, "COLUMNS": "100", **environment},
@@ -37,7 +40,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, photographs: dict[str, by
 
 
 def test_help_names_the_commands_and_needs_no_torch() -> None:
-    done = candid("--help", PYTHONPROFILEIMPORTTIME="1")
+    done = run("--help", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
     for command in ("serve", "classify", "models"):
         assert command in done.stdout
@@ -45,18 +48,18 @@ def test_help_names_the_commands_and_needs_no_torch() -> None:
 
 
 def test_models_lists_every_row_of_the_catalogue() -> None:
-    done = candid("models")
+    done = run("models")
     assert done.returncode == 0
     for row in CATALOGUE:
         assert row.name in done.stdout
-    assert [row["name"] for row in json.loads(candid("models", "--json").stdout)] == [
+    assert [row["name"] for row in json.loads(run("models", "--json").stdout)] == [
         row.name for row in CATALOGUE
     ]
 
 
 def test_classify_ranks_real_photographs(pictures: Path) -> None:
     labels = [part for label in ("cat", "coffee cup", "motorcycle", "airplane") for part in ("-l", label)]
-    done = candid("classify", str(pictures / "cup.jpg"), str(pictures / "cat.jpg"), *labels, "--json")
+    done = run("classify", str(pictures / "cup.jpg"), str(pictures / "cat.jpg"), *labels, "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["model"] == "embedded"
@@ -64,20 +67,22 @@ def test_classify_ranks_real_photographs(pictures: Path) -> None:
     assert [len(result["ranking"]) for result in answer["results"]] == [4, 4]
 
 
-def test_classify_prints_a_table_with_bars(pictures: Path) -> None:
-    done = candid("classify", str(pictures / "cat.jpg"), "-l", "cat", "-l", "airplane")
+def test_classify_prints_a_table_with_bars(pictures: Path, candid: Path) -> None:
+    done = run("classify", str(pictures / "cat.jpg"), "-l", "cat", "-l", "airplane", program=candid)
     assert done.returncode == 0, done.stderr
     assert "451 × 300" in done.stdout and "█" in done.stdout and "%" in done.stdout
 
 
-def test_classify_reads_standard_input(pictures: Path) -> None:
+def test_classify_reads_standard_input(pictures: Path, candid: Path) -> None:
     data = (pictures / "cat.jpg").read_bytes()
-    done = candid("classify", "-", "-l", "cat", "-l", "airplane", "-k", "1", "--json", stdin=data)
+    asked = ("classify", "-", "-l", "cat", "-l", "airplane", "-k", "1", "--json")
+    done = run(*asked, program=candid, stdin=data)
     assert len(json.loads(done.stdout)["results"][0]["ranking"]) == 1
 
 
-def test_a_bad_picture_is_reported_and_the_others_are_answered(pictures: Path) -> None:
-    done = candid("classify", str(pictures / "notes.jpg"), str(pictures / "cat.jpg"), "-l", "cat", "--json")
+def test_a_bad_picture_is_reported_and_the_others_are_answered(pictures: Path, candid: Path) -> None:
+    asked = ("classify", str(pictures / "notes.jpg"), str(pictures / "cat.jpg"), "-l", "cat", "--json")
+    done = run(*asked, program=candid)
     assert done.returncode == 1
     bad, good = json.loads(done.stdout)["results"]
     assert bad["error"]["code"] == "image_rejected"
@@ -99,16 +104,18 @@ def test_a_bad_picture_is_reported_and_the_others_are_answered(pictures: Path) -
         (("serve", "--model", "ViT-B-32/no-such-tag"), "has no pretrained tag 'no-such-tag'"),
     ],
 )
-def test_what_cannot_be_done_is_said_clearly(pictures: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_done_is_said_clearly(
+    pictures: Path, candid: Path, arguments: tuple[str, ...], words: str
+) -> None:
     cat = str(pictures / "cat.jpg")
-    done = candid(*(cat if argument == "{cat}" else argument for argument in arguments))
+    done = run(*(cat if argument == "{cat}" else argument for argument in arguments), program=candid)
     assert done.returncode not in (0, None)
     assert words in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
 def test_settings_that_do_not_fit_together_are_said_clearly() -> None:
-    done = candid("serve", CANDID_MAX_BODY_BYTES=str(1 << 30))
+    done = run("serve", CANDID_MAX_BODY_BYTES=str(1 << 30))
     assert done.returncode == 2
     assert "max_buffer_bytes must be at least max_body_bytes" in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from tests.server import Server
@@ -31,6 +32,7 @@ def test_it_says_what_runs_the_towers(server: Server, client: TestClient) -> Non
     assert model["encoder"] == "torch", "this one was loaded without a place for exports"
 
 
+@pytest.mark.slow
 def test_an_encoder_that_cannot_be_had_is_an_error_at_start(tmp_path: Path) -> None:
     started = Server(tmp_path, encoder="openvino", precision="fp16", device="cpu")
     assert started.process.wait(timeout=60) == 1

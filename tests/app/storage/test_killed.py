@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import CANDID
 from tests.postgres import server as postgres
 from tests.server import Server
 
@@ -39,14 +40,14 @@ def ask(server: Server, method: str, path: str, body: Any = None, **headers: str
         connection.close()
 
 
-def started(folder: Path, database_url: str) -> Server:
-    server = Server(folder, database_url=database_url)
+def started(folder: Path, database_url: str, program: Path = CANDID) -> Server:
+    server = Server(folder, program, database_url=database_url)
     server.wait_until_ready()
     return server
 
 
 def test_every_acknowledged_change_survives_kill_9_and_of_rivals_one_wins(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, candid: Path
 ) -> None:
     server = started(tmp_path, database_url)
     try:
@@ -59,7 +60,7 @@ def test_every_acknowledged_change_survives_kill_9_and_of_rivals_one_wins(
     finally:
         server.process.kill()
         server.process.wait()
-    server = started(tmp_path, database_url)
+    server = started(tmp_path, database_url, candid)
     try:
         _, shared = ask(server, "GET", "/shared")
         assert shared["version"] == 2 and shared["labels"][0]["label"] == won[0]
