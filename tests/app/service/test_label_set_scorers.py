@@ -10,12 +10,12 @@ import pytest
 
 from app.requests.question import Question
 from app.schemas.label_sets import LabelSetBody
-from app.service.label_set_scorers import Answers, Prepared
+from app.service.label_set_scorers import LabelSetScorers
+from app.service.scorer import LabelSetScorer
 from app.storage import label_sets
 from app.storage.database import Database
 
-SPECIAL = Question(name="pets")
-NO_DEADLINE = float("inf")
+PETS = Question(name="pets")
 
 
 def test_a_set_that_others_put_out_of_the_cache_meanwhile_is_answered_by(
@@ -24,17 +24,17 @@ def test_a_set_that_others_put_out_of_the_cache_meanwhile_is_answered_by(
     db = Database(f"sqlite:///{tmp_path / 'sets.db'}")
     body = LabelSetBody.model_validate({"labels": ["cat", "dog"]})
     label_sets.put(db, "pets", body.model_dump(), most=10)
-    answers, snapshot = Answers(db), label_sets.snapshot
+    scorers, snapshot = LabelSetScorers(db), label_sets.snapshot
 
     def slow_snapshot(*asked: Any, **options: Any) -> Any:
         found = snapshot(*asked, **options)
-        answers._kept.clear()  # as 64 other sets do that are asked for in this moment
+        scorers._kept.clear()  # as 64 other sets do that are asked for in this moment
         return found
 
-    async def twice() -> tuple[Prepared, Prepared]:
-        first = await answers.prepare(classifier, SPECIAL, NO_DEADLINE)
+    async def twice() -> tuple[LabelSetScorer, LabelSetScorer]:
+        first = await scorers.scorer_for(classifier, PETS)
         monkeypatch.setattr(label_sets, "snapshot", slow_snapshot)
-        return first, await answers.prepare(classifier, SPECIAL, NO_DEADLINE)
+        return first, await scorers.scorer_for(classifier, PETS)
 
     first, second = asyncio.run(twice())
     db.close()
