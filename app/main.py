@@ -24,7 +24,7 @@ from app.routes.docs import docs_router
 from app.routes.label_sets import calibration, examples, sets
 from app.routes.page import page_router
 from app.schemas.responses import ErrorEnvelope
-from app.service.label_set_scorers import Answers
+from app.service.label_set_scorers import LabelSetScorers
 from app.settings import Settings
 from app.storage.database import Database
 
@@ -60,7 +60,8 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         loaded.update(classifiers if classifiers is not None else await asyncio.to_thread(load_all, settings))
         try:
-            yield {"service": Service(settings, door, loaded, int(time.time()), Answers(db))}
+            scorers = LabelSetScorers(db)
+            yield {"service": Service(settings, door, loaded, int(time.time()), scorers)}
         finally:
             if classifiers is None:
                 for classifier in loaded.values():

@@ -110,6 +110,7 @@ def _answering(label_set: str | None, templates: list[str], settings: Settings) 
 def _fit(source: Path, answering: Answering, limit: int | None, seed: int, settings: Settings) -> Found:
     from app.cli.batch.local import for_many
     from app.model_loading import load_options
+    from app.service.embedded_labels import vectors_key
     from models import load
     from models.evaluation.dataset import find, sample
     from models.evaluation.embed_dataset import embed
@@ -128,7 +129,7 @@ def _fit(source: Path, answering: Answering, limit: int | None, seed: int, setti
         classifier.close()
     truth = truth_of(embedded.items, scorer.matrix.labels)
     fitted = fit(logits(scorer, embedded.vectors), truth)
-    return Found(info.name, info.fingerprint, version, len(embedded.unreadable), fitted)
+    return Found(info.name, vectors_key(info), version, len(embedded.unreadable), fitted)
 
 
 def _keep(settings: Settings, label_set: str | None, found: Found) -> str:

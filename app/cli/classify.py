@@ -22,6 +22,7 @@ from models.errors import CandidError, InvalidRequest
 
 if TYPE_CHECKING:
     from app.cli.batch.run import Asker, Job, Tally
+    from app.requests.question import Question
 
 BATCHES_AHEAD = 2  # pictures under way, so that decoding goes on while the encoder works
 INTERRUPTED = 130  # exit code after Ctrl-C, as the shell has it
@@ -118,11 +119,12 @@ def classify(
             raise InvalidRequest("either --move-to or --link-to, not both")
         if as_json and (output or move_to or link_to):
             raise InvalidRequest("--json prints all answers at the end; with --output, name a .jsonl file")
-        question = questions.question_of(*options) | ({"top_k": top_k} if top_k else {})
+        fields = questions.fields_of(*options, top_k)
+        question = questions.question_of_fields(fields)
         if server:
-            start = _remote(server, question | ({"model": model} if model else {}), api_key)
+            start = _remote(server, fields | ({"model": model} if model else {}), api_key)
         else:
-            start = _local(questions.special_of(*options), labels or [], template or [], top_k, settings)
+            start = _local(question, settings)
         sorted_to = move_to or link_to
         sources = Sources(tuple(pictures or ()), from_stdin, sorted_to)
         sources.check()
@@ -131,10 +133,10 @@ def classify(
             if any(Path(source).resolve() == output.resolve() for source in sources.arguments):
                 raise InvalidRequest(f"{output} is read from: write the answers to another file")
             who = f"server {model or ''}" if server else settings.specs[0]
-            named = None if server else question.get("label_set")
+            named = None if server else question.name
             # A stored set that has changed since asks another question.
             version = label_set_argument.version_of(named, settings) if named else None
-            asked = _digest(question, who, str(sorted_to), version)
+            asked = _digest(fields, who, str(sorted_to), version)
             kept = Output(output, asked=asked, top_k=top_k, overwrite=overwrite)
         sorter = Sorter(sorted_to, move=move_to is not None) if sorted_to else None
         shown = _Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
@@ -218,18 +220,15 @@ def _summary(tally: Tally, job: Job) -> str:
     return words + (f": {job.output.path}" if job.output else "")
 
 
-def _local(
-    special: Any, labels: list[str], templates: list[str], top_k: int | None, settings: Settings
-) -> Callable[[], Asker]:
+def _local(question: Question, settings: Settings) -> Callable[[], Asker]:
     def start() -> Asker:
         import models
         from app.cli.batch import local
         from app.model_loading import load_options
 
-        way = local.special(special, top_k, settings) if special else local.plain(labels, templates, top_k)
         classifier = models.load(settings.specs[0], local.for_many(load_options(settings)))
         try:
-            return local.Local(classifier, way)
+            return local.Local(classifier, question, settings)
         except BaseException:
             classifier.close()
             raise

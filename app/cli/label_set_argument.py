@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from app.cli.options import failed
 from app.settings import Settings
@@ -14,11 +14,9 @@ from models.errors import CandidError
 if TYPE_CHECKING:
     from app.requests.question import Question
     from app.schemas.label_sets import LabelSetBody
-    from app.service.label_set_scorers import Prepared
+    from app.service.scorer import LabelSetScorer
     from models.classifier import Classifier
     from models.labels.label_set import LabelSet
-
-NO_DEADLINE: Final = float("inf")
 
 
 def is_name(label_set: str) -> bool:
@@ -66,13 +64,13 @@ def version_of(name: str, settings: Settings) -> int:
         db.close()
 
 
-def prepare(special: Question, classifier: Classifier, settings: Settings) -> Prepared:
+def prepare(question: Question, classifier: Classifier, settings: Settings) -> LabelSetScorer:
     """All that the model needs to answer, of a stored set also its examples and temperature."""
-    from app.service.label_set_scorers import Answers
+    from app.service.label_set_scorers import LabelSetScorers
     from app.storage.database import Database
 
     db = Database(settings.database_url)
     try:
-        return asyncio.run(Answers(db).prepare(classifier, special, NO_DEADLINE))
+        return asyncio.run(LabelSetScorers(db).scorer_for(classifier, question))
     finally:
         db.close()

@@ -163,6 +163,7 @@ def _embedded(
     """Each picture's vectors by the models' fingerprints; none of one that cannot be read, which is told."""
     from app.cli.batch.local import for_many
     from app.model_loading import load_options
+    from app.service.embedded_labels import vectors_key
     from models import load
 
     found: list[dict[str, Vectors]] = [{} for _ in read]
@@ -170,10 +171,11 @@ def _embedded(
     for spec in dict.fromkeys(specs):
         classifier = load(spec, for_many(load_options(settings)))
         try:
+            key = vectors_key(classifier.info)
             futures = [classifier.embed_image(data) for data in read]
             for position, future in enumerate(futures):
                 try:
-                    found[position][classifier.info.fingerprint] = future.result().vector
+                    found[position][key] = future.result().vector
                 except ImageRejected as error:
                     refused[position] = error.message
         finally:

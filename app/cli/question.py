@@ -13,60 +13,44 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.label_set_argument import is_name, label_set_body, read_label_set
+from app.cli.label_set_argument import is_name, label_set_body
 from app.cli.terminal import bar
-from app.requests.question import Question
+from app.requests.body import validate
+from app.requests.question import Question, question_of
+from app.schemas.requests import ClassifyBody
 from models.errors import InvalidRequest
-from models.labels.label_set import Label, LabelSet, check
 from models.labels.prompts import templates_of
 
 
-def special_of(
+def fields_of(
     labels: Sequence[str],
     templates: Sequence[str],
     label_set: str | None,
     changes: Mapping[str, Any],
     calibrated: bool | None,
-) -> Question | None:
-    """What the options ask for; None when plain labels are all."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    if templates:
-        given["templates"] = tuple(templates)
-    if label_set is not None:
-        if labels:
-            raise InvalidRequest("give labels or a label set, not both", field="labels")
-        if is_name(label_set):
-            return Question(name=label_set, changes=given, calibrated=calibrated)
-        own = read_label_set(Path(label_set))
-        made = LabelSet(**{name: getattr(own, name) for name in LabelSet.__slots__} | given)
-    else:
-        made = LabelSet(tuple(map(Label, dict.fromkeys(labels))), **given)
-        if made.is_plain and calibrated is None and not given.keys() - {"templates"}:
-            return None
-    check(made)
-    return Question(label_set=made, calibrated=calibrated)
-
-
-def question_of(
-    labels: Sequence[str],
-    templates: Sequence[str],
-    label_set: str | None,
-    changes: Mapping[str, Any],
-    calibrated: bool | None,
+    top_k: int | None = None,
 ) -> dict[str, Any]:
-    """The same options as fields of POST /v1/classify; mistakes are told before anybody is asked."""
-    if special_of(labels, templates, label_set, changes, calibrated) is None and not labels:
-        raise InvalidRequest("give at least one label (-l cat -l dog), or a --label-set", field="labels")
-    templates_of(templates)
+    """The options as fields of POST /v1/classify."""
+    if label_set is not None and labels:
+        raise InvalidRequest("give labels or a label set, not both", field="labels")
     given: dict[str, Any] = {"labels": list(labels)}
     if label_set is not None and is_name(label_set):
         given = {"label_set": label_set}
     elif label_set is not None:
         given = label_set_body(Path(label_set)).model_dump(mode="json", exclude_unset=True)
+    elif not labels:
+        raise InvalidRequest("give at least one label (-l cat -l dog), or a --label-set", field="labels")
     if templates:
         given["template"] = list(templates)
-    given |= {name: value for name, value in changes.items() if value is not None}
-    return given if calibrated is None else given | {"calibrated": calibrated}
+    more = {**changes, "calibrated": calibrated, "top_k": top_k}
+    return given | {name: value for name, value in more.items() if value is not None}
+
+
+def question_of_fields(fields: Mapping[str, Any]) -> Question:
+    """As the service reads them; mistakes are told before a model is loaded or anybody is asked."""
+    body = validate(ClassifyBody, fields)
+    templates_of(body.template)
+    return question_of(body)
 
 
 def print_answer(console: Console, name: str, result: Mapping[str, Any]) -> None:

@@ -9,6 +9,9 @@ from typing import Any, Final, TypeAlias
 from models.errors import InvalidRequest
 
 MAX_NAME_CHARS: Final = 200
+MAX_PLACES: Final = 1_000_000
+"""Labels shown and nodes of trees, of all pictures of a request: 64 pictures × 10,000 labels fit. Each takes
+some microseconds and 70 bytes of JSON, so an answer takes some seconds and 70 MB at most."""
 
 Limits: TypeAlias = Mapping[str, tuple[int, str]]
 """Of a request's lists: field -> the most entries, and the setting that says so."""
@@ -36,6 +39,16 @@ def no_longer_than(limit: int, texts: Iterable[str], field: str, setting: str) -
         if len(text) > limit:
             message = f"{field}[{index}] has {len(text)} characters; at most {limit} (limit: {setting})"
             raise InvalidRequest(message, field=f"{field}[{index}]")
+
+
+def check_places(places: int, pictures: int) -> None:
+    """Refuse an answer of `places` for each of `pictures` that would take too long or too much memory."""
+    if places * pictures > MAX_PLACES:
+        raise InvalidRequest(
+            f"{pictures} pictures × {places} labels and levels of paths are more than {MAX_PLACES}: send fewer "
+            "pictures or labels, or ask for top_k",
+            field="labels",
+        )
 
 
 def tidy(name: str | None) -> str | None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.requests.text_or_image_items import Item, check_counts, picture_item, text_item
+from app.requests.uploads import Upload, UploadedText, check_counts, uploaded_image, uploaded_text
 from app.schemas.requests import EmbedTextsBody
 from app.settings import Settings
 from models.errors import InvalidRequest
 
 
-def items_of(body: EmbedTextsBody, settings: Settings) -> list[Item]:
+def uploads_of(body: EmbedTextsBody, settings: Settings) -> list[Upload]:
     """What is to be embedded, in order. Raises InvalidRequest or ImageRejected, naming the place."""
     if body.input is None and body.messages is None:
         raise InvalidRequest("input is required: a text or a list of texts (or else messages)", field="input")
@@ -34,11 +34,10 @@ def items_of(body: EmbedTextsBody, settings: Settings) -> list[Item]:
         places = [f"input[{i}]" for i in range(len(values))] if isinstance(body.input, list) else ["input"]
         items = [_item(value, place, body, settings) for value, place in zip(values, places, strict=True)]
     check_counts(items, "input", settings)
-    if "openai" not in settings.compat and not all(item.is_text for item in items):
-        raise InvalidRequest(
-            "pictures are switched off here (setting: compat); send them to /v1/embeddings/images",
-            field=next(item.field for item in items if not item.is_text),
-        )
+    images = [item.field for item in items if not isinstance(item, UploadedText)]
+    if images and "openai" not in settings.compat:
+        message = "pictures are switched off here (setting: compat); send them to /v1/embeddings/images"
+        raise InvalidRequest(message, field=images[0])
     return items
 
 
@@ -53,7 +52,7 @@ def _check_length(values: list[Any], settings: Settings) -> None:
         )
 
 
-def _item(value: Any, field: str, body: EmbedTextsBody, settings: Settings) -> Item:
+def _item(value: Any, field: str, body: EmbedTextsBody, settings: Settings) -> Upload:
     if isinstance(value, int | list):
         raise InvalidRequest(
             f"{field}: send texts; token numbers mean something else to this model", field=field
@@ -61,28 +60,28 @@ def _item(value: Any, field: str, body: EmbedTextsBody, settings: Settings) -> I
     if isinstance(value, dict):
         return _named(value, field, settings)
     if body.modality == "image" or (body.modality is None and _is_picture(value)):
-        return picture_item(value, field, settings)
-    return text_item(value, field, settings)
+        return uploaded_image(value, field, settings)
+    return uploaded_text(value, field, settings)
 
 
-def _named(value: dict[str, Any], field: str, settings: Settings) -> Item:
+def _named(value: dict[str, Any], field: str, settings: Settings) -> Upload:
     """`{"text": …}` or `{"image": …}`; both at once would be one fused vector, which CLIP does not have."""
     match value:
         case {"text": text, **rest} if not rest:
-            return text_item(text, f"{field}.text", settings)
+            return uploaded_text(text, f"{field}.text", settings)
         case {"image": image, **rest} if not rest:
-            return picture_item(image, f"{field}.image", settings)
+            return uploaded_image(image, f"{field}.image", settings)
     raise InvalidRequest(f'{field} must be {{"text": …}} or {{"image": …}}, one of the two', field=field)
 
 
-def _message(messages: Any, settings: Settings) -> Item:
+def _message(messages: Any, settings: Settings) -> Upload:
     match messages:
         case [{"role": "user", "content": str(text)}]:
-            return text_item(text, "messages[0].content", settings)
+            return uploaded_text(text, "messages[0].content", settings)
         case [{"role": "user", "content": [{"type": "text", "text": text}]}]:
-            return text_item(text, "messages[0].content[0].text", settings)
+            return uploaded_text(text, "messages[0].content[0].text", settings)
         case [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]:
-            return picture_item(url, "messages[0].content[0].image_url.url", settings)
+            return uploaded_image(url, "messages[0].content[0].image_url.url", settings)
     raise InvalidRequest(
         "messages must be one message of the role user, whose content is one part: "
         '{"type": "text", "text": …} or {"type": "image_url", "image_url": {"url": "data:image/…;base64,…"}}',

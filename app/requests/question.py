@@ -1,20 +1,84 @@
-"""What a request asks of its labels, whoever asks: the HTTP API or the command line."""
+"""What is asked of the labels, whoever asks: the HTTP API, another program's format, the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from models.labels.label_set import LabelSet
+from app.requests.body import validate
+from app.requests.limits import at_most, no_longer_than
+from app.schemas.label_sets import LabelSetBody, label_set_of
+from app.schemas.requests import ClassifyBody
+from app.settings import Settings
+from models.errors import InvalidRequest
+from models.labels.hierarchy import SEPARATOR
+from models.labels.label_set import LabelSet, check
+from models.labels.prompts import named
+
+OF_LABEL_SET: Final = ("domain", "mode", "threshold", "reject", "reject_threshold")
+"""Fields of ClassifyBody that a label set has too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a request asks for beyond plain labels."""
+    """Plain labels, or else a label set that came with the request, or else the name of a stored one."""
 
-    name: str | None = None  # of a stored label set
-    label_set: LabelSet | None = None  # or one that came with the request
-    changes: Mapping[str, Any] = field(default_factory=dict)  # to the stored one, for this request
+    labels: tuple[str, ...] = ()  # names and nothing else; may repeat
+    templates: tuple[str, ...] = ()  # templates or presets for `labels`; none: the model's own
+    label_set: LabelSet | None = None
+    name: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)  # to the stored set, for this request
     calibrated: bool | None = None  # None: if the set has a temperature of its own
+    top_k: int | None = None
     warnings: tuple[str, ...] = ()  # of what was found when the request was read
+
+    @property
+    def places(self) -> int:
+        """At most so many places has one picture's answer; 0 of a stored set, which must be read first."""
+        if self.label_set is None:
+            return shown(self.labels, self.top_k, is_tree=False)
+        is_tree = self.label_set.is_tree and self.label_set.mode == "single"
+        return shown(self.label_set.names, self.top_k, is_tree=is_tree)
+
+
+def shown(labels: Sequence[str], top_k: int | None, *, is_tree: bool) -> int:
+    """Labels and, of a tree, nodes that the answer for one picture has at most."""
+    nodes = sum(label.count(SEPARATOR) + 1 for label in labels) if is_tree else 0
+    return min(len(labels), top_k or len(labels)) + nodes
+
+
+def question_of(body: ClassifyBody) -> Question:
+    """What the body asks. Raises InvalidRequest for what no classifier can be made of."""
+    given = {name: value for name in OF_LABEL_SET if (value := getattr(body, name)) is not None}
+    if body.label_set is not None:
+        if body.labels:
+            raise InvalidRequest("send labels or label_set, not both", field="labels")
+        changes = given | ({"templates": tuple(body.template)} if body.template else {})
+        return Question(name=body.label_set, changes=changes, calibrated=body.calibrated, top_k=body.top_k)
+    if "labels" not in body.model_fields_set:
+        raise InvalidRequest("labels is required, or the name of a label_set", field="labels")
+    plain = all(isinstance(label, str) and SEPARATOR not in label for label in body.labels)
+    if plain and not given and body.calibrated is None:
+        return Question(labels=tuple(body.labels), templates=tuple(body.template), top_k=body.top_k)
+    counts = Counter(json.dumps(label, sort_keys=True) for label in body.labels)
+    distinct = [json.loads(label) for label in counts]
+    label_set = label_set_of(validate(LabelSetBody, {"labels": distinct, "template": body.template, **given}))
+    check(label_set)
+    repeated = [name for name, count in zip(label_set.names, counts.values(), strict=True) if count > 1]
+    warnings = tuple(named(repeated, "is given more than once; it is ranked once"))
+    return Question(label_set=label_set, calibrated=body.calibrated, top_k=body.top_k, warnings=warnings)
+
+
+def plain_question(
+    labels: Sequence[str], template: str | None, labels_field: str, settings: Settings
+) -> Question:
+    """Another program's labels, all plain, checked as our own are; an error names its field."""
+    at_most(settings.max_labels, labels, labels_field, "max_labels")
+    no_longer_than(settings.max_label_chars, labels, labels_field, "max_label_chars")
+    if not labels or not all(label.strip() and "\0" not in label for label in labels):
+        message = f"{labels_field} must be labels, none of them empty, without NUL characters"
+        raise InvalidRequest(message, field=labels_field)
+    return Question(labels=tuple(labels), templates=() if template is None else (template,))

@@ -1,4 +1,4 @@
-"""Embeddings that a caller sends back, checked and brought to unit norm. Knows no request."""
+"""Embeddings that a caller sends back, checked and brought to unit norm."""
 
 from __future__ import annotations
 

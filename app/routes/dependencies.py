@@ -1,7 +1,6 @@
 """What a handler may ask for: the loaded models, the settings, the door, a valid key.
 
-Keys are checked here, as a dependency of the routes that need one, and never by path. Knows no body: a
-request's fields are the matter of `inputs`.
+Keys are checked here, as a dependency of the routes that need one, and never by path.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from fastapi.security import HTTPBearer
 from app.http.admission import Door
 from app.http.errors import Unauthorized
 from app.schemas.responses import Readiness
-from app.service.label_set_scorers import Answers
+from app.service.label_set_scorers import LabelSetScorers
 from app.settings import Settings
 from app.storage.database import Database
 from models.errors import ModelUnavailable, UnknownModel
@@ -39,7 +38,14 @@ class Service:
     door: Door
     classifiers: Mapping[str, Classifier]  # by name; the first is the default
     started: int  # seconds since 1970
-    answers: Answers = field(default_factory=lambda: Answers(Database(None)))  # opened when first needed
+    scorers: LabelSetScorers = field(
+        default_factory=lambda: LabelSetScorers(Database(None))
+    )  # opened when asked
+
+    @property
+    def db(self) -> Database:
+        """Where the label sets are."""
+        return self.scorers.db
 
     def classifier(self, name: str | None) -> Classifier:
         """The model that a request names; the first when it names none."""

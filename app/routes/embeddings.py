@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 
 from app.http.errors import detail_of
-from app.requests.body import offload, offload_many, read_json
-from app.requests.openai_input import items_of
-from app.requests.pictures import Picture, read_images
-from app.requests.text_or_image_items import Item
+from app.requests.body import offload, read_json
+from app.requests.openai_input import uploads_of
+from app.requests.pictures import read_pictures
+from app.requests.uploads import Upload, UploadedImage, UploadedText
 from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
 from app.schemas import openapi
 from app.schemas.requests import EmbedImagesBody, EmbedTextsBody
 from app.schemas.responses import EmbeddingList
-from app.service.embedding import Outcome, embed_all, embed_items
+from app.service.embedding import Outcome, embed_all, embed_uploads
+from app.service.rendering import encoded, offload_numbers
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -46,32 +44,32 @@ async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
     Pictures may stand among the texts, as data URIs or as `{"image": …}`. A text longer than the model's
     context is cut there, and `warnings` names it.
     """
-    asked = await read_json(request, EmbedTextsBody)
-    items = await offload(len(await request.body()), items_of, asked, service.settings)
-    classifier = service.classifier(asked.model)
-    dim = classifier.info.embed_dim
-    if asked.dimensions not in (None, dim):
+    body = await read_json(request, EmbedTextsBody)
+    uploads = await offload(len(await request.body()), uploads_of, body, service.settings)
+    classifier = service.classifier(body.model)
+    dim, limit = classifier.info.embed_dim, classifier.info.context_length
+    if body.dimensions not in (None, dim):
         raise InvalidRequest(
             f"dimensions must be {dim}, what the model gives, or left out", field="dimensions"
         )
     async with service.door.slot(request) as slot:
-        vectors = await embed_items(classifier, items, slot.deadline)
+        vectors = await embed_uploads(classifier, uploads, slot.deadline)
         # Tokenizing waits for a lock that another request may hold.
-        counts = await asyncio.to_thread(_tokens, classifier, items)
-        data = await offload_many(len(items) * 8, _rows, vectors, asked.encoding_format)
-    limit = classifier.info.context_length
-    answer = {
-        "object": "list",
-        "data": data,
-        "model": classifier.info.name,
-        "usage": {"prompt_tokens": sum(counts), "total_tokens": sum(counts)},
-        "warnings": [
-            f"{item.field} is cut: it has {count} tokens and the model reads {limit}"
-            for item, count in zip(items, counts, strict=True)
+        counts = await asyncio.to_thread(_tokens, classifier, uploads)
+        warnings = [
+            f"{upload.field} is cut: it has {count} tokens and the model reads {limit}"
+            for upload, count in zip(uploads, counts, strict=True)
             if count > limit
-        ][:20],
-    }
-    return await offload_many(len(items) * 8, JSONResponse, answer)
+        ][:20]
+
+        def answer() -> JSONResponse:
+            rows = (
+                {"object": "embedding", "index": index, "embedding": encoded(vector, body.encoding_format)}
+                for index, vector in enumerate(vectors)
+            )
+            return _answer(classifier, rows, sum(counts), warnings)
+
+        return await offload_numbers(len(uploads), dim, answer)
 
 
 @router.post(
@@ -86,47 +84,39 @@ async def embed_images(request: Request, service: ServiceDep) -> JSONResponse:
 
     `/v1/classify` takes them as `embeddings`, so that a picture is sent once however often its labels change.
     """
-    asked = await read_images(request, service.settings)
-    classifier = service.classifier(asked.model)
+    body, images = await read_pictures(request, service.settings, EmbedImagesBody)
+    classifier = service.classifier(body.model)
     async with service.door.slot(request) as slot:
-        outcomes = await embed_all(classifier, asked.pictures, slot.deadline)
-    answer = {
-        "object": "list",
-        "data": [
-            _image_row(index, picture, outcome, asked.encoding_format)
-            for index, (picture, outcome) in enumerate(zip(asked.pictures, outcomes, strict=True))
-        ],
-        "model": classifier.info.name,
-        "usage": {"prompt_tokens": 0, "total_tokens": 0},
-        "warnings": [],
-    }
-    return await offload_many(len(outcomes) * 8, JSONResponse, answer)
+        outcomes = await embed_all(classifier, images, slot.deadline)
+
+        def answer() -> JSONResponse:
+            rows = (
+                _image_row(index, image, outcome, body.encoding_format)
+                for index, (image, outcome) in enumerate(zip(images, outcomes, strict=True))
+            )
+            return _answer(classifier, rows, 0, [])
+
+        return await offload_numbers(len(images), classifier.info.embed_dim, answer)
 
 
-def _tokens(classifier: Classifier, items: Sequence[Item]) -> list[int]:
+def _tokens(classifier: Classifier, uploads: Sequence[Upload]) -> list[int]:
     """Tokens of each text; a picture has none."""
-    counts = iter(classifier.count_tokens([item.value for item in items if isinstance(item.value, str)]))
-    return [next(counts) if item.is_text else 0 for item in items]
+    texts = [upload.text for upload in uploads if isinstance(upload, UploadedText)]
+    counts = iter(classifier.count_tokens(texts))
+    return [next(counts) if isinstance(upload, UploadedText) else 0 for upload in uploads]
 
 
-def _rows(vectors: Sequence[NDArray[np.float32]], encoding_format: str) -> list[dict[str, Any]]:
-    return [
-        {"object": "embedding", "index": index, "embedding": encoded(vector, encoding_format)}
-        for index, vector in enumerate(vectors)
-    ]
-
-
-def _image_row(index: int, picture: Picture, outcome: Outcome, encoding_format: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"object": "embedding", "index": index, "name": picture.name}
+def _image_row(index: int, image: UploadedImage, outcome: Outcome, encoding_format: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"object": "embedding", "index": index, "name": image.name}
     if isinstance(outcome, Exception):
         return row | {"embedding": None, "error": detail_of(outcome)}
     vector = encoded(outcome.vector, encoding_format)
     return row | {"embedding": vector, "width": outcome.width, "height": outcome.height}
 
 
-def encoded(vector: NDArray[np.float32] | Sequence[float], encoding_format: str) -> list[float] | str:
-    """A vector as OpenAI's clients read it: numbers, or base64 of little-endian float32."""
-    row = np.asarray(vector, dtype="<f4")
-    if encoding_format == "base64":
-        return base64.b64encode(row.tobytes()).decode()
-    return [round(number, 7) for number in row.tolist()]
+def _answer(
+    classifier: Classifier, rows: Iterable[dict[str, Any]], tokens: int, warnings: list[str]
+) -> JSONResponse:
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    answer = {"object": "list", "data": list(rows), "model": classifier.info.name}
+    return JSONResponse(answer | {"usage": usage, "warnings": warnings})

@@ -1,4 +1,4 @@
-"""Examples of answers for the docs page; `answer_schemas` and `label_set_schemas` attach them."""
+"""Examples of answers for the docs page."""
 
 from __future__ import annotations
 

@@ -1,15 +1,17 @@
 """What a field of a request may hold: texts, labels, templates, pictures, vectors; and how it is documented.
 
 Lists are measured before an entry of them is looked at, and fail at the first that does not fit: the errors
-of a million entries would be a million objects. Knows no request.
+of a million entries would be a million objects.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from models.labels.label_set import Mode
 
 MAX_FIELDS: Final = 20
 """Fields of an object within a request: more than any of ours has."""
@@ -50,7 +52,7 @@ def _json_array(text: str) -> list[Any] | None:
 
 
 def _label(value: Any) -> Any:
-    """A text, or an object whose fields are checked with the label set it makes (label_set_schemas)."""
+    """A text, or an object whose fields are checked with the label set it makes."""
     if isinstance(value, str):
         return _text(value)
     return small_object(value, "must be a string, or an object with a label")
@@ -153,7 +155,6 @@ Templates = Annotated[
     ),
 ]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Mode = Literal["single", "multi"]
 ModeField = Annotated[
     Mode,
     Field(description="`single`: one of the labels, probabilities add up to 1. `multi`: each by itself."),

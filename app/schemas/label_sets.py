@@ -1,7 +1,4 @@
-"""Label sets as requests write them and answers show them.
-
-Limits that are settings are checked by the routes. Knows no store.
-"""
+"""Label sets as requests write them and answers show them."""
 
 from __future__ import annotations
 
@@ -14,18 +11,16 @@ from app.schemas.fields import (
     LABEL_SCHEMA,
     Body,
     Domain,
-    Mode,
     ModeField,
     Share,
     Templates,
     Text,
     Texts,
-    VectorField,
     small_object,
 )
-from app.schemas.requests import PicturesBody
-from app.schemas.responses import ErrorDetail, shown
-from models.labels.label_set import Label, LabelSet
+from app.schemas.requests import PicturesOrVectorsBody
+from app.schemas.responses import ErrorDetail, with_example
+from models.labels.label_set import Label, LabelSet, Mode
 
 
 def _label(value: Any) -> Any:
@@ -45,8 +40,6 @@ class LabelBody(Body):
 
 
 LabelField = Annotated[LabelBody, BeforeValidator(_label), WithJsonSchema(LABEL_SCHEMA)]
-
-
 LabelFields = Annotated[list[LabelField], Field(fail_fast=True)]
 
 
@@ -85,19 +78,16 @@ class Calibrated(BaseModel):
     version: int = Field(description="The version of the set that it was fitted at.")
 
 
-class CalibrationBody(PicturesBody):
+class CalibrationBody(PicturesOrVectorsBody):
     """Labelled pictures, or labelled embeddings of pictures."""
 
-    embeddings: list[VectorField] = Field(
-        default=[], description="In place of `images`: vectors that `/v1/embeddings/images` gave."
-    )
     labels: Texts = Field(description="The right label of each picture, in their order.")
 
 
 class CalibrationAnswer(BaseModel):
     """What the fit found."""
 
-    model_config = shown(answer_examples.CALIBRATION)
+    model_config = with_example(answer_examples.CALIBRATION)
 
     label_set: str
     version: int
@@ -112,7 +102,7 @@ class CalibrationAnswer(BaseModel):
 class StoredLabelSet(BaseModel):
     """A label set as it is kept."""
 
-    model_config = shown(answer_examples.LABEL_SET)
+    model_config = with_example(answer_examples.LABEL_SET)
 
     name: str
     version: int = Field(description="Goes up with every change; also the ETag.")
@@ -141,7 +131,7 @@ class LabelSetSummary(BaseModel):
 class LabelSetList(BaseModel):
     """Every label set, by name."""
 
-    model_config = shown(answer_examples.LABEL_SETS)
+    model_config = with_example(answer_examples.LABEL_SETS)
 
     object: Literal["list"] = "list"
     data: list[LabelSetSummary]
@@ -159,7 +149,7 @@ class Example(BaseModel):
 class ExampleList(BaseModel):
     """Examples of one label, oldest first."""
 
-    model_config = shown(answer_examples.EXAMPLES)
+    model_config = with_example(answer_examples.EXAMPLES)
 
     object: Literal["list"] = "list"
     label_set: str
@@ -179,7 +169,7 @@ class AddedExample(BaseModel):
 class AddedExamples(BaseModel):
     """What became of the pictures, in their order."""
 
-    model_config = shown(answer_examples.ADDED)
+    model_config = with_example(answer_examples.ADDED)
 
     label_set: str
     version: int

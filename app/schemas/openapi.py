@@ -1,7 +1,4 @@
-"""Worked examples for the docs page, and how an operation's request body is described to OpenAPI.
-
-Knows no route: each takes its example and its description from here.
-"""
+"""Worked examples for the docs page, and how an operation's request body is described to OpenAPI."""
 
 from __future__ import annotations
 
@@ -87,7 +84,7 @@ def form_or_json(body: type[BaseModel], example: Mapping[str, Any]) -> dict[str,
 
 
 def json_only(body: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAPI for a request that comes as JSON and is read by `parsing.read_json`."""
+    """OpenAPI for a request that comes as JSON and is read by `read_json`."""
     content = {"application/json": {"schema": inlined(body), "example": dict(example)}}
     return {"requestBody": {"required": True, "content": content}}
 

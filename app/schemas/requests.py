@@ -1,7 +1,6 @@
-"""Requests as the docs page shows them; what is answered is in `answer_schemas`.
+"""Requests as the docs page shows them, and as they are checked whichever way they came.
 
-Requests are checked with these models whichever way they came (form, JSON, raw body with a query); what their
-fields may hold is in `fields`. Limits that are settings are checked in `inputs`. Knows no HTTP.
+Limits that are settings are checked in `app/requests`.
 """
 
 from __future__ import annotations
@@ -32,13 +31,18 @@ class PicturesBody(Body):
     model: ModelName = None
 
 
-class ClassifyBody(PicturesBody):
-    """Pictures (or embeddings that `/v1/embeddings/images` gave) and labels."""
+class PicturesOrVectorsBody(PicturesBody):
+    """Pictures, or what is known of them already."""
 
     embeddings: list[VectorField] = Field(
         default=[],
         description="In place of `images`: vectors that `/v1/embeddings/images` gave.",
     )
+
+
+class ClassifyBody(PicturesOrVectorsBody):
+    """Pictures (or embeddings that `/v1/embeddings/images` gave) and labels."""
+
     labels: Labels = Field(default=[])
     label_set: Text | None = Field(None, description="In place of `labels`: the name of a stored label set.")
     template: Templates = Field(default=[])

@@ -1,6 +1,6 @@
 """Answers as the docs page shows them, each with an example.
 
-Routes answer with plain JSON of these shapes; a test holds the examples against them. Knows no HTTP.
+Routes answer with plain JSON of these shapes; a test holds the examples against them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas import examples
-from app.schemas.fields import Mode
+from models.labels.label_set import Mode
 
 
-def shown(example: Mapping[str, Any]) -> ConfigDict:
+def with_example(example: Mapping[str, Any]) -> ConfigDict:
     """What the docs page shows as the answer, in place of made-up values."""
     return ConfigDict(json_schema_extra={"examples": [dict(example)]}, protected_namespaces=())
 
@@ -46,7 +46,7 @@ class RequestError(ErrorDetail):
 class ErrorEnvelope(BaseModel):
     """The one shape of every error."""
 
-    model_config = shown(examples.ERROR)
+    model_config = with_example(examples.ERROR)
 
     error: RequestError
 
@@ -104,7 +104,7 @@ class Timing(BaseModel):
 class Classification(BaseModel):
     """Rankings, in the order of the pictures."""
 
-    model_config = shown(examples.CLASSIFICATION)
+    model_config = with_example(examples.CLASSIFICATION)
 
     model: str
     label_set: LabelSetVersion | None = Field(None, description="The stored set that gave the answer.")
@@ -139,7 +139,7 @@ class Embedding(BaseModel):
 class EmbeddingList(BaseModel):
     """OpenAI's answer."""
 
-    model_config = shown(examples.EMBEDDINGS)
+    model_config = with_example(examples.EMBEDDINGS)
 
     object: Literal["list"] = "list"
     data: list[Embedding]
@@ -179,7 +179,7 @@ class ModelCard(BaseModel):
 class ModelList(BaseModel):
     """The loaded models; the first answers when a request names none."""
 
-    model_config = shown(examples.MODELS)
+    model_config = with_example(examples.MODELS)
 
     object: Literal["list"] = "list"
     data: list[ModelCard]
@@ -188,7 +188,7 @@ class ModelList(BaseModel):
 class Health(BaseModel):
     """The process answers."""
 
-    model_config = shown(examples.HEALTH)
+    model_config = with_example(examples.HEALTH)
 
     status: Literal["ok"] = "ok"
     version: str
@@ -197,7 +197,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether requests should be sent here."""
 
-    model_config = shown(examples.READINESS)
+    model_config = with_example(examples.READINESS)
 
     ready: bool
     draining: bool

@@ -1,43 +1,119 @@
-"""What makes an answer of a picture's vector, for one request and whichever way it is sent."""
+"""The way from a classify request to its answers: embed, score, render; whichever way they are sent."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from app.requests.body import offload_many
-from app.requests.pictures import ClassifyRequest
-from app.service.label_set_scorers import Answers
-from app.service.rendering import ranked, shown, told_of
+import numpy as np
+from numpy.typing import NDArray
+
+from app.http.errors import detail_of
+from app.requests.body import offload, offload_many
+from app.requests.classify import ClassifyRequest
+from app.requests.limits import check_places
+from app.requests.vectors import vectors_of
+from app.service.embedding import embed_each
+from app.service.label_set_scorers import LabelSetScorers
+from app.service.rendering import about, answer_of, document, to_json
+from app.service.scorer import LabelSetScorer
 
 if TYPE_CHECKING:
+    from models.batching.image_embeddings import EmbeddedImage
     from models.classifier import Classifier
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a picture's vector becomes its answer, and what is told once for all of them."""
+class Answering:
+    """One request. Ask for its answers once, then for what holds for all of them."""
 
-    labels: int
-    answer: Callable[[Any], dict[str, Any]]
-    told: dict[str, Any]
-    warnings: tuple[str, ...]
+    def __init__(
+        self, scorers: LabelSetScorers, classifier: Classifier, asked: ClassifyRequest, started: float
+    ) -> None:
+        self._scorers, self._classifier, self._asked = scorers, classifier, asked
+        self._started = started  # time.perf_counter()
+        self._slowest = {"decode": 0.0, "queue": 0.0, "encode": 0.0}  # ms
+        self._scorer: LabelSetScorer | None = None
 
+    async def document(self, deadline: float) -> bytes:
+        """All answers as one JSON document, in the order of the pictures."""
+        results: dict[int, bytes] = {}
+        async with aclosing(self.results(deadline, numbered=False)) as answers:
+            async for index, result in answers:
+                results[index] = result
+        ordered = [results[index] for index in range(len(results))]
+        return await offload(sum(map(len, ordered)), document, self._head(), ordered, self._tail())
 
-async def way_of(answers: Answers, classifier: Classifier, asked: ClassifyRequest, deadline: float) -> Way:
-    if asked.special is not None:
-        prepared = await answers.prepare(classifier, asked.special, deadline)
-        size = len(prepared.label_set.labels)
-        return Way(size, partial(shown, prepared, asked.top_k), told_of(prepared), prepared.warnings)
-    future = await offload_many(
-        len(asked.labels), classifier.label_matrix, asked.labels, templates=asked.templates, deadline=deadline
-    )
-    matrix = await asyncio.wrap_future(future)
+    def last_line(self) -> bytes:
+        """What follows the results where each is a line."""
+        return to_json(self._head() | self._tail())
 
-    def plain(vector: Any) -> dict[str, Any]:
-        return {"ranking": [ranked(each) for each in classifier.rank(vector, matrix, top_k=asked.top_k)]}
+    async def results(self, deadline: float, *, numbered: bool) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Each picture's index and its result as JSON, as soon as it is ready; vectors in their order.
 
-    return Way(len(matrix.labels), plain, {"calibrated": False}, matrix.warnings)
+        Each is scored and rendered by itself, so a request whose time is up stops after the one at hand.
+        """
+        images, embeddings = self._asked.images, self._asked.embeddings
+        dim = self._classifier.info.embed_dim
+
+        def head(index: int, name: str | None) -> dict[str, Any]:
+            return ({"index": index} if numbered else {}) | {"name": name}
+
+        # Both start now: the encoder takes pictures and prompts in turn.
+        making = asyncio.create_task(self._make(deadline))
+        try:
+            vectors = await offload_many(len(embeddings) * dim // 8, vectors_of, embeddings, dim)
+            async with aclosing(embed_each(self._classifier, images, deadline)) as outcomes:
+                async for index, outcome in outcomes:
+                    shown = head(index, images[index].name)
+                    if isinstance(outcome, Exception):
+                        if len(images) == 1:
+                            raise outcome
+                        await making  # labels that cannot be used are told first
+                        yield index, to_json(shown | {"error": detail_of(outcome)})
+                        continue
+                    self._time(outcome)
+                    shown |= {"width": outcome.width, "height": outcome.height}
+                    yield index, await self._result(await making, shown, outcome.vector)
+            self._scorer = await making
+            for index, vector in enumerate(vectors):
+                yield index, await self._result(self._scorer, head(index, None), vector)
+        finally:
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)  # so that no error goes unseen
+
+    async def _make(self, deadline: float) -> LabelSetScorer:
+        question = self._asked.question
+        scorer = await self._scorers.scorer_for(self._classifier, question, deadline)
+        check_places(scorer.places(question.top_k), self._pictures)
+        return scorer
+
+    async def _result(
+        self, scorer: LabelSetScorer, head: dict[str, Any], vector: NDArray[np.float32]
+    ) -> bytes:
+        top_k = self._asked.question.top_k
+
+        def render() -> bytes:
+            return to_json(head | answer_of(scorer, vector, top_k))
+
+        # All pictures' work together: one after another they would hold up the event loop as well.
+        return await offload_many(scorer.work(top_k) * self._pictures, render)
+
+    def _time(self, image: EmbeddedImage) -> None:
+        times = {"decode": image.decode_ms, "queue": image.queue_ms, "encode": image.encode_ms}
+        self._slowest = {step: max(self._slowest[step], round(ms, 2)) for step, ms in times.items()}
+
+    @property
+    def _pictures(self) -> int:
+        return len(self._asked.images) or len(self._asked.embeddings)
+
+    def _head(self) -> dict[str, Any]:
+        assert self._scorer is not None, "ask for the results first"
+        return {"model": self._classifier.info.name, **about(self._scorer)}
+
+    def _tail(self) -> dict[str, Any]:
+        assert self._scorer is not None, "ask for the results first"
+        total = round((time.perf_counter() - self._started) * 1e3, 2)
+        return {"warnings": list(self._scorer.warnings), "timing_ms": self._slowest | {"total": total}}

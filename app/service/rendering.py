@@ -1,44 +1,77 @@
-"""Answers of label sets as JSON shows them. Knows no request."""
+"""Answers as JSON shows them: one renderer for the document, the lines of a stream, and the command line."""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from app.service.label_set_scorers import Prepared
+import numpy as np
+from numpy.typing import NDArray
+
+from app.requests.body import offload_many
+from app.service.scorer import LabelSetScorer
 from models.labels.hierarchy import Node
-from models.scoring import scorer
-from models.scoring.ranking import Ranked
+from models.scoring.scorer import Place
+
+T = TypeVar("T")
 
 
-def shown(prepared: Prepared, top_k: int | None, vector: Any) -> dict[str, Any]:
-    """One picture's answer."""
-    answer = scorer.answer(prepared.scorer, vector, top_k=top_k)
-    found: dict[str, Any] = {"ranking": [_place(place) for place in answer.ranking]}
+def answer_of(scorer: LabelSetScorer, vector: NDArray[np.float32], top_k: int | None) -> dict[str, Any]:
+    """The answer for one picture's vector (D,)."""
+    answer = scorer.answer(vector, top_k)
+    shown: dict[str, Any] = {"ranking": [_place(place) for place in answer.ranking]}
     if answer.rejection is not None:
-        found["rejection"] = {
+        shown["rejection"] = {
             "score": digits(answer.rejection.score),
             "threshold": answer.rejection.threshold,
             "rejected": answer.rejection.rejected,
         }
     if answer.tree is not None:
         sure = answer.tree.sure
-        found["tree"] = {
+        shown["tree"] = {
             "levels": [[_node(node) for node in level[:top_k]] for level in answer.tree.levels],
             "answer": _node(sure) if sure else None,
         }
-    return found
+    return shown
 
 
-def told_of(prepared: Prepared) -> dict[str, Any]:
+def about(scorer: LabelSetScorer) -> dict[str, Any]:
     """What holds for all pictures of a request: which set and version, which mode, which temperature."""
-    told: dict[str, Any] = {}
-    if prepared.name is not None and prepared.version is not None:
-        told["label_set"] = {"name": prepared.name, "version": prepared.version}
-    told |= {"mode": prepared.label_set.mode, "calibrated": False}
-    if prepared.temperature_of is not None:
-        temperature = digits(prepared.scorer.fitted.temperature)
-        told |= {"calibrated": True, "temperature": temperature, "temperature_of": prepared.temperature_of}
-    return told
+    shown: dict[str, Any] = {}
+    if scorer.version is not None:
+        shown["label_set"] = {"name": scorer.name, "version": scorer.version}
+    if not scorer.is_plain:
+        shown["mode"] = scorer.scorer.mode
+    shown["calibrated"] = scorer.temperature_of is not None
+    if scorer.temperature_of is not None:
+        temperature = digits(scorer.scorer.fitted.temperature)
+        shown |= {"temperature": temperature, "temperature_of": scorer.temperature_of}
+    return shown
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """As the framework writes JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def document(head: Mapping[str, Any], results: Sequence[bytes], tail: Mapping[str, Any]) -> bytes:
+    """One JSON object of `head`, `results`, which are JSON already, and `tail`."""
+    return b"".join((to_json(head)[:-1], b',"results":[', b",".join(results), b"],", to_json(tail)[1:]))
+
+
+def encoded(vector: NDArray[np.float32], encoding_format: str) -> list[float] | str:
+    """A vector as OpenAI's clients read it: numbers, or base64 of little-endian float32."""
+    row = np.asarray(vector, dtype="<f4")
+    if encoding_format == "base64":
+        return base64.b64encode(row.tobytes()).decode()
+    return [round(number, 7) for number in row.tolist()]
+
+
+async def offload_numbers(vectors: int, dim: int, render: Callable[[], T]) -> T:
+    """Render an answer of so many vectors (D,): eight numbers cost what a label does."""
+    return await offload_many(vectors * dim // 8, render)
 
 
 def digits(number: float) -> float:
@@ -46,17 +79,15 @@ def digits(number: float) -> float:
     return float(f"{number:.6g}")
 
 
-def ranked(place: Ranked | scorer.Place) -> dict[str, Any]:
-    """One label of a ranking."""
-    return {
+def _place(place: Place) -> dict[str, Any]:
+    shown: dict[str, Any] = {
         "label": place.label,
         "similarity": round(place.similarity, 6),
         "probability": digits(place.probability),
     }
-
-
-def _place(place: scorer.Place) -> dict[str, Any]:
-    return ranked(place) if place.holds is None else ranked(place) | {"holds": place.holds}
+    if place.holds is not None:
+        shown["holds"] = place.holds
+    return shown
 
 
 def _node(node: Node) -> dict[str, Any]:

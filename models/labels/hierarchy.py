@@ -16,6 +16,8 @@ from models.errors import InvalidRequest
 
 SEPARATOR: Final = " > "
 """What makes a label a path. With its spaces, so that "a->b" and "x>5" stay plain labels."""
+MAX_LEVELS: Final = 20
+"""Names in a path (iNaturalist's taxonomy has 7). Each level is a node to add up and to show."""
 SURE: Final = 0.5
 """Probability from which a node is the answer: more likely than everything else together."""
 
@@ -45,12 +47,15 @@ class Outcome:
 def parse(label: str) -> Path:
     """`animal > dog > beagle` -> ("animal", "dog", "beagle"); a label without ` > ` is a path of one.
 
-    Raises InvalidRequest for an empty name.
+    Raises InvalidRequest for an empty name, and for more than MAX_LEVELS names.
     """
     names = re.split(r"(?<!\S)>(?!\S)", label) if is_path(label) else [label]
     path = tuple(name.strip() for name in names)
     if not all(path):
         raise InvalidRequest(f"label {label[:80]!r} has an empty name in its path", field="labels")
+    if len(path) > MAX_LEVELS:
+        message = f"label {label[:80]!r} has {len(path)} levels; at most {MAX_LEVELS}"
+        raise InvalidRequest(message, field="labels")
     return path
 
 

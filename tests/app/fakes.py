@@ -10,12 +10,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.labels.label_matrix import LabelMatrix
-from models.scoring.ranking import Ranked, rank
+from models.labels.label_set import LabelSet
 
 DIM = 4
+INFO: dict[str, Any] = {
+    "name": "fake",
+    "embed_dim": DIM,
+    "context_length": 77,
+    "kind": "softmax",
+    "logit_scale": 100.0,
+    "logit_bias": None,
+    "default_template": "plain",
+    "fingerprint": "f" * 64,
+    "config": "config",
+    "precision": "fp32",
+    "encoder": "torch",
+}
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -33,7 +45,7 @@ class FakeClassifier:
     hold: bool = False
     is_ready: bool = True
     given: list[Future[Any]] = field(default_factory=list)
-    info: Any = field(default_factory=lambda: SimpleNamespace(name="fake", embed_dim=DIM, context_length=77))
+    info: Any = field(default_factory=lambda: SimpleNamespace(**INFO))
 
     def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[Any]:
         picture = SimpleNamespace(
@@ -62,10 +74,8 @@ class FakeClassifier:
         done.set_result(LabelMatrix(tuple(labels), np.eye(len(labels), DIM, dtype=np.float32)))
         return done
 
-    def rank(
-        self, vector: NDArray[np.float32], matrix: LabelMatrix, *, top_k: int | None = None
-    ) -> list[Ranked]:
-        return rank(vector, matrix, logit_scale=100.0, top_k=top_k)
+    def label_set_matrix(self, label_set: LabelSet, *, deadline: float | None = None) -> Future[LabelMatrix]:
+        return self.label_matrix(label_set.names, deadline=deadline)
 
     def stats(self) -> dict[str, float]:
         return {"images_encoded_total": float(len(self.given))}

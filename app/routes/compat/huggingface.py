@@ -15,12 +15,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from app.requests.body import offload, offload_many, read_json
-from app.requests.text_or_image_items import picture_item
+from app.requests.question import plain_question
+from app.requests.uploads import uploaded_image
 from app.routes.compat.errors import router_with_errors_under
-from app.routes.compat.labels import check_labels, label_matrix
 from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
 from app.schemas.fields import TextLabels
-from app.service.embedding import embed_pictures
+from app.service.embedding import embed_images
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("error")
@@ -49,18 +49,23 @@ class ZeroShot(BaseModel):
 async def zero_shot(request: Request, service: ServiceDep, model: str | None = None) -> JSONResponse:
     """Labels with their probabilities, best first."""
     body = await read_json(request, ZeroShot)
-    labels, template = body.parameters.candidate_labels, body.parameters.hypothesis_template or TEMPLATE
-    check_labels(labels, "parameters.candidate_labels", service.settings)
+    template = body.parameters.hypothesis_template or TEMPLATE
+    field = "parameters.candidate_labels"
+    question = plain_question(body.parameters.candidate_labels, template, field, service.settings)
     if template.count("{}") != 1:
         field = "parameters.hypothesis_template"
         raise InvalidRequest(f"{field} must hold {{}} exactly once, where the label goes", field=field)
-    item = await offload(len(await request.body()), picture_item, *_picture(body), service.settings)
+    image = await offload(len(await request.body()), uploaded_image, *_picture(body), service.settings)
     classifier = service.classifier(model or None)
     async with service.door.slot(request) as slot:
-        matrix = await label_matrix(classifier, labels, template, slot.deadline)
-        (picture,) = await embed_pictures(classifier, [item], slot.deadline)
-        ranking = await offload_many(len(labels), classifier.rank, picture.vector, matrix)
-    return JSONResponse([{"label": ranked.label, "score": ranked.probability} for ranked in ranking])
+        scorer = await service.scorers.scorer_for(classifier, question, slot.deadline)
+        (embedded,) = await embed_images(classifier, [image], slot.deadline)
+
+        def answer() -> JSONResponse:
+            places = scorer.answer(embedded.vector).ranking
+            return JSONResponse([{"label": place.label, "score": place.probability} for place in places])
+
+        return await offload_many(scorer.work(None), answer)
 
 
 def _picture(body: ZeroShot) -> tuple[Any, str]:

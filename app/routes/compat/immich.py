@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict
 
 from app.http.errors import BadBody, UnsupportedMediaType
 from app.requests.body import Form, media_type, parse_json, read_form
-from app.requests.text_or_image_items import Item, text_item
+from app.requests.uploads import Upload, UploadedImage, UploadedText, uploaded_text
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
-from app.routes.embeddings import encoded
-from app.service.embedding import embed_items, embed_pictures
+from app.service.embedding import embed_images, embed_uploads
+from app.service.rendering import encoded
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("detail")
@@ -68,22 +68,22 @@ async def predict(request: Request, service: ServiceDep) -> JSONResponse:
     entry = clip.visual or clip.textual
     if entry is None or (clip.visual and clip.textual):
         raise InvalidRequest("entries.clip must be visual or textual, one of the two", field="entries")
-    item = _input(form, service, visual=clip.visual is not None)
+    upload = _upload(form, service, visual=clip.visual is not None)
     classifier = service.classifier(entry.modelName.replace("__", "/", 1))
     async with service.door.slot(request) as slot:
-        if item.is_text:
-            (vector,) = await embed_items(classifier, [item], slot.deadline)
+        if isinstance(upload, UploadedText):
+            (vector,) = await embed_uploads(classifier, [upload], slot.deadline)
             return JSONResponse({"clip": _listed(encoded(vector, "float"))})
-        (picture,) = await embed_pictures(classifier, [item], slot.deadline)
-    size = {"imageHeight": picture.height, "imageWidth": picture.width}
-    return JSONResponse({"clip": _listed(encoded(picture.vector, "float")), **size})
+        (embedded,) = await embed_images(classifier, [upload], slot.deadline)
+    size = {"imageHeight": embedded.height, "imageWidth": embedded.width}
+    return JSONResponse({"clip": _listed(encoded(embedded.vector, "float")), **size})
 
 
-def _input(form: Form, service: Service, *, visual: bool) -> Item:
+def _upload(form: Form, service: Service, *, visual: bool) -> Upload:
     if visual and form.files.get("image"):
-        return Item("image", form.files["image"][0][1])
+        return UploadedImage("image", form.files["image"][0][1])
     if not visual and form.texts.get("text"):
-        return text_item(form.texts["text"][0], "text", service.settings)
+        return uploaded_text(form.texts["text"][0], "text", service.settings)
     raise BadBody(f"the form has no {'file image' if visual else 'field text'} to embed")
 
 

@@ -20,19 +20,26 @@ from starlette.exceptions import HTTPException
 
 from app import __version__
 from app.requests.body import offload, offload_many
-from app.requests.limits import at_most
-from app.requests.text_or_image_items import Item, check_counts, picture_item, text_item
+from app.requests.limits import at_most, check_places
+from app.requests.question import plain_question
+from app.requests.uploads import (
+    Upload,
+    UploadedImage,
+    UploadedText,
+    check_counts,
+    uploaded_image,
+    uploaded_text,
+)
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.compat.kserve_tensors import Asked, answer, read
-from app.routes.compat.labels import check_labels, label_matrix
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep, readiness_of
-from app.service.embedding import embed_items
+from app.service.embedding import embed_uploads
+from app.service.scorer import LabelSetScorer
 from app.settings import Settings
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
-    from models.labels.label_matrix import LabelMatrix
 
 router = router_with_errors_under("error")
 
@@ -102,20 +109,22 @@ async def infer(name: str, request: Request, service: ServiceDep, version: str =
     classifier, settings = _model(service, name, version), service.settings
     asked = await read(request, INPUTS, most=max(settings.max_labels, settings.max_images))
     wanted = _wanted(asked)
-    items = await offload(len(await request.body()), _items, asked, settings)
+    uploads = await offload(len(await request.body()), _uploads, asked, settings)
     labels = [_text(value, "inputs.LABELS") for value in asked.inputs.get("LABELS", ())]
-    if "LABELS" in asked.inputs:
-        check_labels(labels, "inputs.LABELS", settings)
     template = asked.inference.parameters.get("template")
     if not isinstance(template, str | None):
         raise InvalidRequest("parameters.template must be a text", field="parameters.template")
+    question = None
+    if "LABELS" in asked.inputs:
+        question = plain_question(labels, template, "inputs.LABELS", settings)
+        check_places(len(labels), len(uploads))
     async with service.door.slot(request) as slot:
-        matrix = await label_matrix(classifier, labels, template, slot.deadline) if labels else None
-        vectors = await embed_items(classifier, items, slot.deadline)
-        size = len(items) * max(8, len(labels))
-        outputs = await offload_many(size, _outputs, classifier, items, vectors, labels, matrix)
-    chosen = {output: outputs[output] for output in wanted}
-    return await offload_many(size, answer, asked, name, VERSION, chosen)
+        scorer = await service.scorers.scorer_for(classifier, question, slot.deadline) if question else None
+        vectors = await embed_uploads(classifier, uploads, slot.deadline)
+        size = len(uploads) * max(classifier.info.embed_dim // 8, len(labels))
+        outputs = await offload_many(size, _outputs, uploads, vectors, labels, scorer)
+        chosen = {output: outputs[output] for output in wanted}
+        return await offload_many(size, answer, asked, name, VERSION, chosen)
 
 
 def _model(service: Service, name: str, version: str) -> Classifier:
@@ -145,19 +154,22 @@ def _wanted(asked: Asked) -> list[str]:
     return [output.name for output in asked.inference.outputs] or usual
 
 
-def _items(asked: Asked, settings: Settings) -> list[Item]:
-    items: list[Item] = []
+def _uploads(asked: Asked, settings: Settings) -> list[Upload]:
+    uploads: list[Upload] = []
     at_most(settings.max_images, asked.inputs.get("IMAGE", ()), "inputs", "max_images")
     for index, value in enumerate(asked.inputs.get("IMAGE", ())):
         field = f"inputs.IMAGE[{index}]"
-        items.append(Item(field, value) if isinstance(value, bytes) else picture_item(value, field, settings))
+        if isinstance(value, bytes):
+            uploads.append(UploadedImage(field, value))
+        else:
+            uploads.append(uploaded_image(value, field, settings))
     for index, value in enumerate(asked.inputs.get("TEXT", ())):
         field = f"inputs.TEXT[{index}]"
-        items.append(text_item(_text(value, field), field, settings))
-    if len({item.is_text for item in items}) < len(asked.inputs.keys() & {"IMAGE", "TEXT"}):
+        uploads.append(uploaded_text(_text(value, field), field, settings))
+    if len({type(upload) for upload in uploads}) < len(asked.inputs.keys() & {"IMAGE", "TEXT"}):
         raise InvalidRequest("IMAGE and TEXT must have at least one element", field="inputs")
-    check_counts(items, "inputs", settings)
-    return items
+    check_counts(uploads, "inputs", settings)
+    return uploads
 
 
 def _text(value: str | bytes, field: str) -> str:
@@ -168,19 +180,19 @@ def _text(value: str | bytes, field: str) -> str:
 
 
 def _outputs(
-    classifier: Classifier,
-    items: Sequence[Item],
+    uploads: Sequence[Upload],
     vectors: Sequence[NDArray[np.float32]],
     labels: Sequence[str],
-    matrix: LabelMatrix | None,
+    scorer: LabelSetScorer | None,
 ) -> Mapping[str, NDArray[np.float32]]:
     """Every output that these inputs have, by name."""
-    pictures = [vector for item, vector in zip(items, vectors, strict=True) if not item.is_text]
-    texts = [vector for item, vector in zip(items, vectors, strict=True) if item.is_text]
-    outputs: Outputs = {"IMAGE_EMBEDDING": np.array(pictures), "TEXT_EMBEDDING": np.array(texts)}
-    if matrix is not None:
+    found = list(zip(uploads, vectors, strict=True))
+    images = [vector for upload, vector in found if isinstance(upload, UploadedImage)]
+    texts = [vector for upload, vector in found if isinstance(upload, UploadedText)]
+    outputs: Outputs = {"IMAGE_EMBEDDING": np.array(images), "TEXT_EMBEDDING": np.array(texts)}
+    if scorer is not None:
         # The ranking knows a repeated label once; a tensor has a column for each as it was sent.
-        rankings = [{ranked.label: ranked for ranked in classifier.rank(row, matrix)} for row in pictures]
+        rankings = [{place.label: place for place in scorer.answer(vector).ranking} for vector in images]
         for name, part in (("SIMILARITY", "similarity"), ("PROBABILITY", "probability")):
             rows = [[getattr(ranking[label], part) for label in labels] for ranking in rankings]
             outputs[name] = np.array(rows, dtype=np.float32)

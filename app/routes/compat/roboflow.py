@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from app.requests.body import offload, offload_many, read_json
-from app.requests.text_or_image_items import Item, check_counts, picture_item, text_item
+from app.requests.uploads import Upload, check_counts, uploaded_image, uploaded_text
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
-from app.routes.embeddings import encoded
-from app.service.embedding import embed_items
+from app.service.embedding import embed_uploads
+from app.service.rendering import encoded, offload_numbers
 from app.settings import Settings
 from models.errors import InvalidRequest
 
@@ -85,14 +84,18 @@ async def compare(request: Request, service: ServiceDep) -> JSONResponse:
     body, settings = await read_json(request, Compare), service.settings
     names, prompts = _prompts(body)
     size = len(await request.body())
-    subject = await offload(size, _items, [body.subject], body.subject_type, "subject", settings)
-    others = await offload(size, _items, prompts, body.prompt_type, "prompt", settings)
+    subject = await offload(size, _uploads, [body.subject], body.subject_type, "subject", settings)
+    others = await offload(size, _uploads, prompts, body.prompt_type, "prompt", settings)
     classifier = _classifier(service, body)
     async with service.door.slot(request) as slot:
-        first, *rest = await embed_items(classifier, [*subject, *others], slot.deadline)
-    cosines = [round(cosine, 7) for cosine in (np.stack(rest) @ first).tolist()]
-    similarity = cosines if names is None else dict(zip(names, cosines, strict=True))
-    return JSONResponse({"similarity": similarity, **_frame(started)})
+        first, *rest = await embed_uploads(classifier, [*subject, *others], slot.deadline)
+
+        def answer() -> JSONResponse:
+            cosines = [round(cosine, 7) for cosine in (np.stack(rest) @ first).tolist()]
+            similarity = cosines if names is None else dict(zip(names, cosines, strict=True))
+            return JSONResponse({"similarity": similarity, **_frame(started)})
+
+        return await offload_many(len(rest), answer)
 
 
 async def _embed(
@@ -100,28 +103,32 @@ async def _embed(
 ) -> JSONResponse:
     started = time.perf_counter()
     values = value if isinstance(value, list) else [value]
-    items = await offload(len(await request.body()), _items, values, kind, field, service.settings)
+    uploads = await offload(len(await request.body()), _uploads, values, kind, field, service.settings)
     classifier = _classifier(service, body)
     async with service.door.slot(request) as slot:
-        vectors = await embed_items(classifier, items, slot.deadline)
-    answer = {"embeddings": await offload_many(len(items) * 8, _rows, vectors), **_frame(started)}
-    return await offload_many(len(items) * 8, JSONResponse, answer)
+        vectors = await embed_uploads(classifier, uploads, slot.deadline)
+
+        def answer() -> JSONResponse:
+            rows = [encoded(vector, "float") for vector in vectors]
+            return JSONResponse({"embeddings": rows, **_frame(started)})
+
+        return await offload_numbers(len(uploads), classifier.info.embed_dim, answer)
 
 
-def _items(values: Sequence[Any], kind: Kind, field: str, settings: Settings) -> list[Item]:
+def _uploads(values: Sequence[Any], kind: Kind, field: str, settings: Settings) -> list[Upload]:
     if not values or len(values) > max(settings.max_labels, settings.max_images):
         raise InvalidRequest(f"{field} has {len(values)} entries; that is none or too many", field=field)
-    items = []
+    uploads: list[Upload] = []
     for index, value in enumerate(values):
         place = f"{field}[{index}]" if len(values) > 1 else field
         if kind == "text":
-            items.append(text_item(value, place, settings))
+            uploads.append(uploaded_text(value, place, settings))
         elif isinstance(value, dict) and value.get("type") == "base64":
-            items.append(picture_item(value.get("value"), f"{place}.value", settings))
+            uploads.append(uploaded_image(value.get("value"), f"{place}.value", settings))
         else:  # a URL is not fetched, and "numpy" is a pickle
             raise InvalidRequest(f'{place} must be {{"type": "base64", "value": "…"}}', field=place)
-    check_counts(items, field, settings)
-    return items
+    check_counts(uploads, field, settings)
+    return uploads
 
 
 def _prompts(body: Compare) -> tuple[list[str] | None, list[Any]]:
@@ -138,10 +145,6 @@ def _classifier(service: Service, body: Asked) -> Classifier:
     if name is None or name in service.classifiers:
         return service.classifier(name)
     return service.classifier(f"{name.removesuffix('px')}/openai")  # "ViT-L-14-336px" is the only "px"
-
-
-def _rows(vectors: Sequence[NDArray[np.float32]]) -> list[list[float] | str]:
-    return [encoded(vector, "float") for vector in vectors]
 
 
 def _frame(started: float) -> dict[str, Any]:

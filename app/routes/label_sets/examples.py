@@ -13,14 +13,17 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
 from app.http.errors import detail_of
-from app.requests.pictures import Picture, read_pictures
+from app.requests.pictures import read_pictures
+from app.requests.uploads import UploadedImage
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.routes.label_sets.etags import condition_of, etag
 from app.routes.label_sets.sets import CHANGED, Name
 from app.schemas import openapi
 from app.schemas.label_sets import AddedExamples, Example, ExampleList
 from app.schemas.requests import PicturesBody
+from app.service.embedded_labels import vectors_key
 from app.service.embedding import Outcome, embed_all
+from app.service.transactions import transaction
 from app.storage import examples as stored_examples
 
 if TYPE_CHECKING:
@@ -34,7 +37,6 @@ Label = Annotated[
     Path(description="A label of the set, percent-encoded.", openapi_examples={"cat": {"value": "cat"}}),
 ]
 PATH: Final = "/{name}/labels/{label:path}/examples"
-
 
 ExampleId = Annotated[
     str,
@@ -60,22 +62,18 @@ async def add_examples(request: Request, service: ServiceDep, name: Name, label:
 
     Of several pictures an unreadable one gets an `error`; one that is there already is not added again.
     """
-    pictures, model = await read_pictures(request, service.settings)
-    # What cannot be kept need not be embedded.
-    await asyncio.to_thread(stored_examples.listed, service.answers.db, name, label)
-    chosen = [service.classifier(model)] if model is not None else list(service.classifiers.values())
+    body, images = await read_pictures(request, service.settings, PicturesBody)
+    condition = condition_of(request)
+    chosen = [service.classifier(body.model)] if body.model else list(service.classifiers.values())
     async with service.door.slot(request) as slot:
-        outcomes = [await embed_all(classifier, pictures, slot.deadline) for classifier in chosen]
-    vectors, results = await asyncio.to_thread(_sorted, label, chosen, pictures, outcomes)
-    version, added = await asyncio.to_thread(
-        stored_examples.add,
-        service.answers.db,
-        name,
-        label,
-        vectors,
-        most=service.settings.max_examples,
-        condition=condition_of(request),
-    )
+        # What cannot be kept need not be embedded.
+        await transaction(service.db, stored_examples.listed, name, label)
+        outcomes = [await embed_all(classifier, images, slot.deadline) for classifier in chosen]
+        vectors, results = await asyncio.to_thread(_sorted, label, chosen, images, outcomes)
+        most = service.settings.max_examples
+        version, added = await transaction(
+            service.db, stored_examples.add, name, label, vectors, most=most, condition=condition
+        )
     kept = iter(added)
     for result in results:
         if "error" not in result:
@@ -85,10 +83,13 @@ async def add_examples(request: Request, service: ServiceDep, name: Name, label:
     return JSONResponse(answer, headers={"ETag": etag(version)})
 
 
-@router.get(PATH, summary="List a label's examples")
-async def list_examples(service: ServiceDep, name: Name, label: Label, response: Response) -> ExampleList:
+@router.get(PATH, summary="List a label's examples", dependencies=[RoomDep])
+async def list_examples(
+    request: Request, service: ServiceDep, name: Name, label: Label, response: Response
+) -> ExampleList:
     """Oldest first."""
-    version, found = await asyncio.to_thread(stored_examples.listed, service.answers.db, name, label)
+    async with service.door.slot(request):
+        version, found = await transaction(service.db, stored_examples.listed, name, label)
     response.headers["ETag"] = etag(version)
     return ExampleList(
         label_set=name,
@@ -100,37 +101,44 @@ async def list_examples(service: ServiceDep, name: Name, label: Label, response:
     )
 
 
-@router.delete(PATH + "/{example_id}", summary="Remove one example", status_code=204, responses=CHANGED)
+@router.delete(
+    PATH + "/{example_id}",
+    summary="Remove one example",
+    status_code=204,
+    responses=CHANGED,
+    dependencies=[RoomDep],
+)
 async def remove_example(
     request: Request, service: ServiceDep, name: Name, label: Label, example_id: ExampleId
 ) -> Response:
     """Its embeddings are deleted; the set gets its next version."""
     condition = condition_of(request)
-    version = await asyncio.to_thread(
-        stored_examples.remove, service.answers.db, name, label, example_id, condition=condition
-    )
+    async with service.door.slot(request):
+        version = await transaction(
+            service.db, stored_examples.remove, name, label, example_id, condition=condition
+        )
     return Response(status_code=204, headers={"ETag": etag(version)})
 
 
 def _sorted(
     label: str,
     classifiers: Sequence[Classifier],
-    pictures: Sequence[Picture],
+    images: Sequence[UploadedImage],
     outcomes: Sequence[Sequence[Outcome]],
 ) -> tuple[list[tuple[str, Mapping[str, NDArray[np.float32]]]], list[dict[str, Any]]]:
-    """Of readable pictures the id and the vectors by fingerprint; of each a line, with its error if any."""
+    """Of readable pictures the id and the vectors by `vectors_key`; of each a line, with its error if any."""
     vectors: list[tuple[str, Mapping[str, NDArray[np.float32]]]] = []
     lines: list[dict[str, Any]] = []
-    for picture, seen in zip(pictures, zip(*outcomes, strict=True), strict=True):
-        errors = [found for found in (picture.data, *seen) if isinstance(found, Exception)]
-        if errors or not isinstance(picture.data, bytes):
-            lines.append({"name": picture.name, "error": detail_of(errors[0])})
+    for image, seen in zip(images, zip(*outcomes, strict=True), strict=True):
+        errors = [found for found in (image.data, *seen) if isinstance(found, Exception)]
+        if errors or not isinstance(image.data, bytes):
+            lines.append({"name": image.name, "error": detail_of(errors[0])})
             continue
-        own = {c.info.fingerprint: o.vector for c, o in zip(classifiers, seen, strict=True)}
-        vectors.append((stored_examples.id_of(label, picture.data), own))
-        lines.append({"name": picture.name})
+        own = {vectors_key(c.info): o.vector for c, o in zip(classifiers, seen, strict=True)}
+        vectors.append((stored_examples.id_of(label, image.data), own))
+        lines.append({"name": image.name})
     return vectors, lines
 
 
-def _names(service: Service, fingerprints: Sequence[str]) -> list[str]:
-    return [name for name, each in service.classifiers.items() if each.info.fingerprint in fingerprints]
+def _names(service: Service, keys: Sequence[str]) -> list[str]:
+    return [name for name, each in service.classifiers.items() if vectors_key(each.info) in keys]

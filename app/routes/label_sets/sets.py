@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.requests.body import offload_many, read_json, validate
+from app.requests.body import offload, read_json, validate
 from app.requests.label_sets import document_of
 from app.requests.limits import Limits
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
@@ -22,6 +22,8 @@ from app.schemas.label_sets import (
     StoredLabelSet,
 )
 from app.schemas.responses import ErrorEnvelope
+from app.service.embedded_labels import vectors_key
+from app.service.transactions import transaction
 from app.settings import Settings
 from app.storage import label_sets
 from app.storage.label_sets import Document, Stored
@@ -50,10 +52,11 @@ CHANGED: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("", summary="List the label sets")
-async def list_label_sets(service: ServiceDep) -> LabelSetList:
+@router.get("", summary="List the label sets", dependencies=[RoomDep])
+async def list_label_sets(request: Request, service: ServiceDep) -> LabelSetList:
     """By name."""
-    rows = await asyncio.to_thread(label_sets.summaries, service.answers.db)
+    async with service.door.slot(request):
+        rows = await transaction(service.db, label_sets.summaries)
     return LabelSetList(
         data=[
             LabelSetSummary(
@@ -64,13 +67,14 @@ async def list_label_sets(service: ServiceDep) -> LabelSetList:
     )
 
 
-@router.get("/{name}", summary="One label set", response_model=StoredLabelSet)
+@router.get("/{name}", summary="One label set", response_model=StoredLabelSet, dependencies=[RoomDep])
 async def get_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """With how many examples each label has, and what calibration found."""
-    stored = await asyncio.to_thread(label_sets.get, service.answers.db, name)
-    if is_known(request, stored.version):
-        return Response(status_code=304, headers={"ETag": etag(stored.version)})
-    return await answer(service, stored)
+    async with service.door.slot(request):
+        stored = await transaction(service.db, label_sets.get, name)
+        if is_known(request, stored.version):
+            return Response(status_code=304, headers={"ETag": etag(stored.version)})
+        return await _answer(service, stored)
 
 
 @router.put(
@@ -87,13 +91,14 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
     `If-Match: "3"` replaces version 3 and nothing else; `If-None-Match: *` only creates.
     """
     body = await read_json(request, LabelSetBody, _limits(service.settings))
-    document = await offload_many(len(body.labels), document_of, body, service.settings)
+    document = await offload(len(await request.body()), document_of, body, service.settings)
     most = service.settings.max_label_sets
     condition = condition_of(request)
-    stored, new = await asyncio.to_thread(
-        label_sets.put, service.answers.db, name, document, most=most, condition=condition
-    )
-    return await answer(service, stored, 201 if new else 200)
+    async with service.door.slot(request):
+        stored, new = await transaction(
+            service.db, label_sets.put, name, document, most=most, condition=condition
+        )
+        return await _answer(service, stored, 201 if new else 200)
 
 
 @router.patch(
@@ -107,7 +112,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
 async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """Fields that are left out stay; null takes one back to its default (RFC 7396). Lists are replaced."""
     body = await read_json(request, LabelSetPatch, _limits(service.settings))
-    sent = body.model_dump(exclude_unset=True)
+    sent = await offload(len(await request.body()), body.model_dump, exclude_unset=True)
 
     def edit(old: Document) -> Document:
         merged = {**old, **sent}
@@ -115,14 +120,19 @@ async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> 
         return document_of(validate(LabelSetBody, fields), service.settings)
 
     condition = condition_of(request)
-    stored = await asyncio.to_thread(label_sets.change, service.answers.db, name, edit, condition=condition)
-    return await answer(service, stored)
+    async with service.door.slot(request):
+        stored = await transaction(service.db, label_sets.change, name, edit, condition=condition)
+        return await _answer(service, stored)
 
 
-@router.delete("/{name}", summary="Delete a label set", status_code=204, responses=CHANGED)
+@router.delete(
+    "/{name}", summary="Delete a label set", status_code=204, responses=CHANGED, dependencies=[RoomDep]
+)
 async def delete_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """With its examples and its calibration."""
-    await asyncio.to_thread(label_sets.remove, service.answers.db, name, condition=condition_of(request))
+    condition = condition_of(request)
+    async with service.door.slot(request):
+        await transaction(service.db, label_sets.remove, name, condition=condition)
     return Response(status_code=204)
 
 
@@ -130,13 +140,9 @@ def _limits(settings: Settings) -> Limits:
     return {"labels": (settings.max_labels, "max_labels")}
 
 
-async def answer(service: Service, stored: Stored, status: int = 200) -> JSONResponse:
+async def _answer(service: Service, stored: Stored, status: int = 200) -> JSONResponse:
     """The set as it is kept, with its version as the ETag."""
-    return await offload_many(len(stored.document["labels"]), _answer, service, stored, status)
-
-
-def _answer(service: Service, stored: Stored, status: int) -> JSONResponse:
-    names = {classifier.info.fingerprint: name for name, classifier in service.classifiers.items()}
+    names = {vectors_key(classifier.info): name for name, classifier in service.classifiers.items()}
     calibration: list[dict[str, Any]] = [
         {
             "model": names.get(fitted.fingerprint),
@@ -150,4 +156,6 @@ def _answer(service: Service, stored: Stored, status: int) -> JSONResponse:
     ]
     body = {"name": stored.name, "version": stored.version, "updated": stored.updated, **stored.document}
     body |= {"examples": dict(stored.examples), "calibration": calibration}
-    return JSONResponse(body, status_code=status, headers={"ETag": etag(stored.version)})
+    headers = {"ETag": etag(stored.version)}
+    # A label may have as many texts as fit into a request: only a thread is sure not to be noticed.
+    return await asyncio.to_thread(JSONResponse, body, status_code=status, headers=headers)

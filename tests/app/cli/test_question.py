@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli.main import app
-from app.cli.question import question_of
+from app.cli.question import fields_of
 from app.schemas.requests import ClassifyBody
 from app.storage import label_sets
 from app.storage.database import Database
@@ -97,9 +97,9 @@ def test_a_service_is_asked_in_its_own_words(tmp_path: Path) -> None:
     file = tmp_path / "pets.json"
     file.write_text(json.dumps({"labels": ["cat", {"label": "dog", "aliases": ["puppy"]}], "reject": True}))
     changes = {"mode": "multi", "reject": None, "domain": None}
-    question = question_of([], ["photo"], str(file), changes, None)
+    question = fields_of([], ["photo"], str(file), changes, None)
     read = ClassifyBody.model_validate(question)  # the very model that the service checks with
     assert (read.mode, read.reject, read.template) == ("multi", True, ["photo"])
     assert [label["label"] for label in read.labels if isinstance(label, dict)] == ["cat", "dog"]
-    assert question_of([], [], "pets", {}, True) == {"label_set": "pets", "calibrated": True}
-    assert question_of(["cat"], [], None, {}, None) == {"labels": ["cat"]}
+    assert fields_of([], [], "pets", {}, True) == {"label_set": "pets", "calibrated": True}
+    assert fields_of(["cat"], [], None, {}, None) == {"labels": ["cat"]}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.requests.pictures import Picture
+from app.requests.uploads import UploadedImage
 from app.service.embedding import AHEAD, embed_all, embed_each
 from models.errors import EncoderFailed, ImageRejected, Overloaded
 from tests.app.fakes import FakeClassifier, until
@@ -15,8 +15,8 @@ from tests.app.fakes import FakeClassifier, until
 LATER = time.monotonic() + 600
 
 
-def pictures(count: int) -> list[Picture]:
-    return [Picture(str(index), b"x") for index in range(count)]
+def pictures(count: int) -> list[UploadedImage]:
+    return [UploadedImage(f"images[{index}]", b"x") for index in range(count)]
 
 
 def test_a_large_request_has_only_so_many_pictures_under_way() -> None:
@@ -53,7 +53,8 @@ def test_a_poisoned_picture_is_its_own_error_among_several_and_the_requests_when
             self.error = EncoderFailed("poison") if data == b"poison" else None
             return super().embed_image(data, deadline=deadline)
 
-    mixed = [Picture("a", b"fine"), Picture("b", b"poison"), Picture("c", ImageRejected("empty", "no bytes"))]
+    sent = [b"fine", b"poison", ImageRejected("empty", "no bytes")]
+    mixed = [UploadedImage(f"images[{index}]", data) for index, data in enumerate(sent)]
     fine, poison, empty = asyncio.run(embed_all(Poisoned(), mixed, LATER))  # type: ignore[arg-type]
     assert not isinstance(fine, Exception)
     assert isinstance(poison, EncoderFailed) and poison.field == "images[1]"
@@ -75,8 +76,8 @@ def test_what_is_not_waited_for_is_cancelled() -> None:
         first = asyncio.ensure_future(anext(outcomes))
         await until(lambda: len(fake.given) == 3)
         fake.given[0].set_result("vector")
-        assert await first == "vector"
-        await outcomes.aclose()  # type: ignore[attr-defined]
+        assert await first == (0, "vector")
+        await outcomes.aclose()
         assert [future.cancelled() for future in fake.given] == [False, True, True]
 
     asyncio.run(test())

@@ -1,0 +1,43 @@
+"""The body of `/v1/classify` to one frozen request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+
+from app.requests.body import offload_many
+from app.requests.limits import check_places, no_longer_than
+from app.requests.pictures import Images, read_pictures
+from app.requests.question import Question, question_of
+from app.schemas.requests import ClassifyBody
+from app.settings import Settings
+
+TEXTS_OF_A_LABEL: Final = 150
+"""That a label may have when it is an object: aliases, descriptions, prompts (`label_set.MAX_TEXTS` each)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """Pictures, or vectors of pictures, and what is asked of them."""
+
+    images: Images
+    embeddings: tuple[Any, ...]
+    question: Question
+    model: str | None
+
+
+async def read_classify(request: Request, settings: Settings) -> ClassifyRequest:
+    """Raises InvalidRequest for what breaks a limit or cannot be answered, before any of it is worked on."""
+    limits = {
+        "embeddings": (settings.max_images, "max_images"),
+        "labels": (settings.max_labels, "max_labels"),
+    }
+    body, images = await read_pictures(request, settings, ClassifyBody, limits)
+    names = [label if isinstance(label, str) else str(label.get("label", "")) for label in body.labels]
+    no_longer_than(settings.max_label_chars, names, "labels", "max_label_chars")
+    texts = sum(1 if isinstance(label, str) else TEXTS_OF_A_LABEL for label in body.labels)
+    question = await offload_many(texts, question_of, body)
+    check_places(question.places, len(images) or len(body.embeddings))
+    return ClassifyRequest(images, tuple(body.embeddings), question, body.model)
