@@ -9,7 +9,7 @@ from models.evaluation.dataset import Item
 from models.evaluation.embed_dataset import Unreadable
 from models.evaluation.evaluate import Mistake, measure
 from models.evaluation.report import render
-from tests.models.test_evaluation import random_set, words
+from tests.models.evaluation.test_evaluate import random_set, words
 
 NASTY = '<script>alert("1")</script>'
 

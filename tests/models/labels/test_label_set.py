@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.errors import InvalidRequest
-from models.labels.label_set import Label, LabelSet, check, templates_for, texts_of
+from models.labels.label_set import Label, LabelSet, check, plain, templates_for, texts_of
 from models.labels.zero_shot import average
 
 
@@ -38,6 +38,13 @@ def test_arrows_and_comparisons_are_plain_labels() -> None:
     label_set = LabelSet((Label("a->b"), Label("x>5")))
     assert label_set.is_plain and not label_set.is_tree
     assert not LabelSet((Label("a > b"),)).is_plain
+
+
+def test_of_plain_names_one_with_an_arrow_is_read_as_it_stands() -> None:
+    label_set = plain(["a > b", "c"], ["a {}"])
+    check(label_set)
+    assert label_set.is_plain and not label_set.is_tree
+    assert texts_of(label_set, label_set.templates) == [("a a > b",), ("a c",)]
 
 
 def test_the_domain_goes_into_every_template() -> None:
