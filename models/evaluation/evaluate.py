@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidRequest
-from models.evaluation.dataset import Dataset, Item
+from models.evaluation.dataset import Dataset, LabelledPicture
 from models.evaluation.embed_dataset import EmbeddedSet, Progress, Unreadable, embed
 from models.labels.label_set import Label, LabelSet
 from models.scoring import scorer as scorers
@@ -55,7 +55,7 @@ class Confusion:
 class Mistake:
     """A picture that is answered wrongly, and the probability (0 … 1) of that answer."""
 
-    item: Item
+    item: LabelledPicture
     predicted: str
     probability: float
 
@@ -169,7 +169,7 @@ def measure(
     )
 
 
-def truth_of(items: Sequence[Item], labels: Sequence[str]) -> NDArray[np.intp]:
+def truth_of(items: Sequence[LabelledPicture], labels: Sequence[str]) -> NDArray[np.intp]:
     """The right label's index of each picture (M,): what `calibration.fit` needs too.
 
     Raises InvalidRequest for a picture whose label is none of `labels`.

@@ -68,7 +68,7 @@ class ImageLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded picture."""
 
     rgb: Image.Image  # upright, mode RGB
@@ -78,7 +78,7 @@ class Picture:
     format: str
 
 
-def decode(data: bytes, limits: ImageLimits, *, at_least: int | None = None) -> Picture:
+def decode(data: bytes, limits: ImageLimits, *, at_least: int | None = None) -> DecodedImage:
     """Decode the first frame of `data`, composited on white and upright.
 
     `at_least` lets libjpeg decode at 1/2, 1/4 or 1/8 as long as no side gets shorter than that many pixels;
@@ -107,7 +107,7 @@ def decode(data: bytes, limits: ImageLimits, *, at_least: int | None = None) -> 
     raise rejected
 
 
-def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> Picture:
+def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> DecodedImage:
     _check_size(container.width, container.height, container.passes, limits)
     # Pillow's own limit would warn, or refuse what the operator allows; ours has just been checked.
     Image.MAX_IMAGE_PIXELS = None
@@ -128,7 +128,7 @@ def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> 
         rgb = rgb.transpose(_UPRIGHT[orientation])
     if orientation >= _SWAPS_SIDES:
         width, height = height, width
-    return Picture(rgb, reduced, width, height, container.format)
+    return DecodedImage(rgb, reduced, width, height, container.format)
 
 
 def _check_size(width: int, height: int, passes: float, limits: ImageLimits) -> None:

@@ -60,7 +60,7 @@ class LabelMatrices:
         texts = texts_of(distinct, templates)
 
         def make(rows: NDArray[np.float32]) -> LabelMatrix:
-            vectors = average(rows, np.array([len(own) for own in texts]))  # (N, D)
+            vectors = mean_rows(rows, np.array([len(own) for own in texts]))  # (N, D)
             warnings = (*_repeated(label_set), *self._cut(distinct.names, texts))
             matrix = LabelMatrix(distinct.names, vectors, warnings)
             self._kept.put(key, matrix, vectors.nbytes + sum(map(_nbytes, distinct.labels)))
@@ -78,7 +78,7 @@ class LabelMatrices:
         )
 
 
-def average(rows: NDArray[np.float32], counts: NDArray[np.intp]) -> NDArray[np.float32]:
+def mean_rows(rows: NDArray[np.float32], counts: NDArray[np.intp]) -> NDArray[np.float32]:
     """Mean of each label's texts, renormalised: unit rows (sum of counts, D), label-major -> (N, D)."""
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     means = np.add.reduceat(rows, starts, axis=0) / counts[:, None].astype(np.float32)  # (N, D)

@@ -14,7 +14,7 @@ from models.batching.batcher import Batcher, Lane
 from models.batching.image_embeddings import ImageEmbeddings
 from models.errors import EncoderFailed
 from models.images import decode
-from models.images.decode import ImageLimits, Picture
+from models.images.decode import DecodedImage, ImageLimits
 from models.images.preprocess import Preprocess
 from tests.hostile import encoded, photograph
 
@@ -77,8 +77,8 @@ def test_after_a_defect_the_next_picture_is_answered(parts: Parts, monkeypatch: 
 def test_from_the_cache_a_picture_is_as_it_was(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = 2**24 + 1  # which float32 cannot hold
 
-    def decoded(*_: object, **__: object) -> Picture:
-        return Picture(photograph(16, 16), False, wide, 1, "PNG")
+    def decoded(*_: object, **__: object) -> DecodedImage:
+        return DecodedImage(photograph(16, 16), False, wide, 1, "PNG")
 
     monkeypatch.setattr(decode, "decode", decoded)
     first, again = (parts.images.embed(CAT).result(WAIT_S) for _ in range(2))

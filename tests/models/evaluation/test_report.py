@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from models.evaluation.dataset import Item
+from models.evaluation.dataset import LabelledPicture
 from models.evaluation.embed_dataset import Unreadable
 from models.evaluation.evaluate import ClassScore, Mistake, measure
 from models.evaluation.report import render
@@ -96,7 +96,7 @@ def test_the_page_loads_and_runs_nothing() -> None:
 
 
 def test_names_of_files_and_labels_are_only_text() -> None:
-    mistake = Mistake(Item(NASTY, NASTY, 0), NASTY, 0.9)
+    mistake = Mistake(LabelledPicture(NASTY, NASTY, 0), NASTY, 0.9)
     found = replace(
         evaluation(),
         model=NASTY,

@@ -11,7 +11,7 @@ import pytest
 from PIL import GifImagePlugin, Image, WebPImagePlugin
 
 from models.errors import ImageRejected
-from models.images.decode import ImageLimits, Picture, decode
+from models.images.decode import DecodedImage, ImageLimits, decode
 from tests import hostile
 from tests.hostile import encoded, photograph, png
 
@@ -25,7 +25,7 @@ def rejected(data: bytes, limits: ImageLimits = LIMITS) -> ImageRejected:
     return caught.value
 
 
-def pixels(picture: Picture) -> np.ndarray:
+def pixels(picture: DecodedImage) -> np.ndarray:
     assert picture.rgb.mode == "RGB"
     return np.asarray(picture.rgb).astype(int)
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import InvalidRequest
 from models.labels.label_set import Label, LabelSet, check, plain, templates_for, texts_of
-from models.labels.zero_shot import average
+from models.labels.zero_shot import mean_rows
 
 
 def texts(*labels: Label, templates: tuple[str, ...] = ("a {}",)):
@@ -56,7 +56,7 @@ def test_the_domain_goes_into_every_template() -> None:
 def test_rows_are_means_brought_to_unit_norm() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(6, 4)).astype(np.float32)
-    found = average(rows, np.array([1, 3, 2]))
+    found = mean_rows(rows, np.array([1, 3, 2]))
     for row, part in zip(found, (rows[:1], rows[1:4], rows[4:]), strict=True):
         mean = part.mean(axis=0)
         np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-5)
