@@ -1,4 +1,4 @@
-"""Small JPEGs of a data set's pictures, for a report. Decodes as carefully as serving; knows no model."""
+"""Small JPEGs of a data set's pictures, for a report. Decodes as carefully as serving."""
 
 from __future__ import annotations
 
