@@ -77,7 +77,8 @@ def check(label_set: LabelSet) -> None:
     for position, label in enumerate(label_set.labels):
         field = f"labels[{position}]"
         if not label.name.strip():
-            raise InvalidRequest(f"{field} is empty; every label needs a word", field=field)
+            whole = field if label_set.paths else "labels"  # of plain names the list is the field
+            raise InvalidRequest(f"{field} is empty; every label needs a word", field=whole)
         spelt = hierarchy.join(hierarchy.parse(label.name)) if is_tree else label.name
         if spelt in seen:
             first = f"labels[{seen[spelt]}]"

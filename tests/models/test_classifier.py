@@ -93,15 +93,11 @@ def test_a_repeated_label_is_ranked_once_and_named(classifier: Classifier) -> No
     assert matrix.warnings == ("label 'cat' is given more than once; it is ranked once",)
 
 
-@pytest.mark.parametrize(
-    ("labels", "field"), [([], "labels"), ([""], "labels[0]"), (["cat", " \t"], "labels[1]")]
-)
-def test_no_label_and_an_empty_label_are_errors(
-    classifier: Classifier, labels: list[str], field: str
-) -> None:
+@pytest.mark.parametrize("labels", [[], [""], ["cat", " \t"]])
+def test_no_label_and_an_empty_label_are_errors(classifier: Classifier, labels: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         classifier.label_matrix(labels)
-    assert caught.value.field == field
+    assert caught.value.field == "labels"
 
 
 def test_a_set_of_plain_names_is_the_classifier_of_the_list(classifier: Classifier) -> None:
