@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from models.evaluation.dataset import Dataset, Item, load
+from models.evaluation.dataset import Dataset, LabelledPicture, load
 
 SIDE = 160  # px of each half
 
@@ -16,7 +16,7 @@ SIDE = 160  # px of each half
 def mosaics(dataset: Dataset, count: int, *, seed: int = 0) -> Iterator[tuple[bytes, tuple[str, str]]]:
     """`count` JPEG files, each of two pictures of different labels, and these labels."""
     rng = random.Random(seed)
-    files: dict[Item, bytes] = {loaded.item: loaded.data for loaded in load(dataset)}
+    files: dict[LabelledPicture, bytes] = {loaded.item: loaded.data for loaded in load(dataset)}
     items = list(files)
     for _ in range(count):
         first = rng.choice(items)

@@ -66,8 +66,8 @@ def _scores(vectors: Floats, labels: Floats, bank: Floats, scale: float) -> dict
     return {
         "max_softmax": softmax(scale * similarities.astype(np.float64)).max(axis=1),
         "max_cosine": similarities.max(axis=1),
-        "neglabel": out_of_set.score(vectors, labels, nouns, logit_scale=scale),
-        "neglabel_all_nouns": out_of_set.score(vectors, labels, bank, logit_scale=scale),
+        "neglabel": out_of_set.score(vectors @ labels.T, vectors @ nouns.T, logit_scale=scale),
+        "neglabel_all_nouns": out_of_set.score(vectors @ labels.T, vectors @ bank.T, logit_scale=scale),
         "neglabel_as_published": _as_published(vectors, labels, bank, scale),
     }
 

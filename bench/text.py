@@ -72,7 +72,7 @@ def encoding(asked: argparse.Namespace) -> dict[str, Any]:
 
     def through(runner: Any) -> Callable[[torch.Tensor], Any]:
         encoder = Encoder(runner, device="cpu", end_of_text=towers.end_of_text)
-        return lambda chunk: encoder.texts(list(chunk))
+        return encoder.texts
 
     @torch.inference_mode()
     def whole(chunk: torch.Tensor) -> Any:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from models.batching.batcher import Batcher, Lane
 from models.batching.image_embeddings import EmbeddedImage, ImageEmbeddings
-from models.batching.text_disk_cache import TextStore
+from models.batching.text_disk_cache import TextDiskCache, model_key
 from models.batching.text_embeddings import TextEmbeddings, encode_chunks
 from models.encoders.devices import is_lost, release_memory
 from models.encoders.encoder import Encoder
@@ -32,8 +32,7 @@ from models.errors import CandidError, ImageRejected
 from models.images.decode import ImageLimits
 from models.images.preprocess import Preprocess
 from models.labels.label_matrix import LabelMatrix
-from models.labels.label_set import LabelSet, templates_for
-from models.labels.prompts import templates_of
+from models.labels.label_set import LabelSet, plain
 from models.labels.zero_shot import LabelMatrices
 from models.pretrained.info import ModelInfo
 from models.pretrained.tokenizer import Tokens
@@ -123,9 +122,9 @@ class Classifier:
             self._batcher,
             self.pool,
             max_bytes=options.text_cache_bytes,
-            store=_text_store(info, options),
+            disk_cache=_text_disk_cache(info, tokens, options),
         )
-        self._matrices = LabelMatrices(self._texts, tokens, self.pool)
+        self._matrices = LabelMatrices(self._texts, tokens, self.pool, info.default_template)
 
     def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
         """Embed one encoded picture. The future may raise ImageRejected, DeadlineExceeded, Overloaded, …"""
@@ -156,13 +155,11 @@ class Classifier:
         `templates` are templates with one "{}" each or names of presets; none means the model's own default.
         Raises InvalidRequest at once for empty labels and unusable templates.
         """
-        chosen = templates_of(templates or (self.info.default_template,))
-        return self._matrices.get(labels, chosen, deadline=deadline)
+        return self._matrices.get(plain(labels, templates), deadline=deadline)
 
     def label_set_matrix(self, label_set: LabelSet, *, deadline: float | None = None) -> Future[LabelMatrix]:
-        """The same of a label set that `labels.label_set.check` has passed."""
-        templates = templates_for(label_set, self.info.default_template)
-        return self._matrices.of_set(label_set, templates, deadline=deadline)
+        """The same of a label set."""
+        return self._matrices.get(label_set, deadline=deadline)
 
     def rank(
         self, vector: NDArray[np.float32], matrix: LabelMatrix, *, top_k: int | None = None
@@ -239,14 +236,12 @@ class Classifier:
         self._batcher.close(drain_s=max(0.0, closes_at - time.monotonic()))
 
 
-def _text_store(info: ModelInfo, options: ServingOptions) -> TextStore | None:
+def _text_disk_cache(info: ModelInfo, tokens: Tokens, options: ServingOptions) -> TextDiskCache | None:
     if options.text_store_dir is None or not options.text_cache_bytes:
         return None
-    return TextStore(
+    return TextDiskCache(
         options.text_store_dir,
-        fingerprint=info.fingerprint,
-        config=info.config,
-        precision=info.precision,
+        key=model_key(info, tokens),
         dimension=info.embed_dim,
         max_bytes=options.text_cache_bytes,
     )

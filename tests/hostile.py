@@ -135,10 +135,17 @@ def crafted() -> dict[str, Crafted]:
             "BMP of negative width": bmp[:18] + struct.pack("<i", -64) + bmp[22:],
             "BMP bomb": bmp[:18] + huge + bmp[26:],
             "WebP, huge canvas": b"RIFF\x64\0\0\0WEBP" + canvas + bytes(70),
+            "PNG of one column": png(1, 49_999_999, idat),
+            "PNG of one row": png(49_999_999, 1, idat, depth=1, colour=0),
+            "BMP of one column": bmp[:18] + struct.pack("<ii", 1, 49_999_999) + bmp[26:],
+            "BMP of one row, from the top": bmp[:18] + struct.pack("<ii", 70_000, -1) + bmp[26:],
             "AVIF bomb": avif[:ispe] + struct.pack(">II", 16_000, 16_000) + avif[ispe + 8 :],
         },
         "too_costly": {
             "JPEG of 1,000 scans": many_scans(2000, 2000, 1000),
+            "WebP of 49 megapixels, 1 GB to decode": b"RIFF\x64\0\0\0WEBP"
+            + canvas.replace(b"\xff\x3f\0", b"\x57\x1b\0")
+            + bytes(70),
             "PNG of 400 MB": png(7000, 7000, idat, depth=16, colour=6),
             "JPEG of 100,000 segments": jpeg[:2] + b"\xff\xfe\0\2" * 100_000 + jpeg[2:],
             "PNG of 100,000 chunks": png(4, 4, *((b"IDAT", b""),) * 100_000),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from models.classifier import Classifier
     from models.evaluation.dataset import Dataset
     from models.evaluation.embed_dataset import Progress as Report
-    from models.evaluation.evaluate import Evaluation, Way
+    from models.evaluation.evaluate import Evaluation, MakeScorer
     from models.scoring.scorer import Scorer
 
 NAMED = 10  # unreadable pictures, hardest labels and confused pairs that are printed; the report has more
@@ -117,7 +117,7 @@ def _measure(
     return found, pictures
 
 
-def _way(given: str, settings: Settings) -> tuple[str, Way]:
+def _way(given: str, settings: Settings) -> tuple[str, MakeScorer]:
     """How a label set answers, under its name: a stored one with its examples and its temperature."""
     from app.requests.question import Question
     from models.evaluation.evaluate import by_words

@@ -2,7 +2,7 @@
 
 What waits is batched; nothing waits for a batch to fill, but in a lane that `fills`. Pictures and texts take
 turns, so that a thousand prompts never hold up a photograph. Every future resolves: with its result, or with
-the reason why not. Knows nothing of tensors: an item is whatever the two encode functions take.
+the reason why not. An item is whatever the two encode functions take.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -165,10 +166,10 @@ class Batcher:
                 self._died = f"{type(error).__name__}: {error}"
                 self._wake.notify_all()  # another worker ends too
             logger.critical("the worker died", exc_info=error)
-            told = EncoderFailed("the worker died while it served this request")
+            failure = EncoderFailed("the worker died while it served this request")
             for item in [item for _, items in work or () for item in items]:
-                resolve(item.future, error=told)
-            self._abandon(told)
+                resolve(item.future, error=failure)
+            self._abandon(failure)
 
     def _next(self) -> list[tuple[Lane, list[_Item]]] | None:
         """Wait for work; at most one batch of each lane, or None when closing."""
@@ -206,18 +207,20 @@ class Batcher:
             return
         started = self._busy_since[threading.get_ident()] = time.monotonic()
         failure: Exception | None = None
+        trace = ""
         try:
             results = lane.encode([item.payload for item in items])
         except Exception as error:
             if self._is_fatal(error):
                 raise
             # Keep the words, drop the traceback: its frames hold the batch's tensors.
+            trace = traceback.format_exc()
             failure = error.with_traceback(None)
         finally:
             del self._busy_since[threading.get_ident()]
         if failure is not None:
             self._release_memory()
-            self._recover(lane, items, failure)
+            self._recover(lane, items, failure, trace)
             return
         self._broken = None
         with self._wake:
@@ -228,17 +231,19 @@ class Batcher:
             queue_ms = (started - item.queued_at) * 1e3
             resolve(item.future, result=Encoded(result, queue_ms, encode_ms))
 
-    def _recover(self, lane: Lane, items: list[_Item], failure: Exception) -> None:
+    def _recover(self, lane: Lane, items: list[_Item], failure: Exception, trace: str) -> None:
         if len(items) > 1:
             half = len(items) // 2
             self._encode(lane, items[:half])
             self._encode(lane, items[half:])
             return
-        logger.error("the encoder failed on one of the %s: %s", lane.name, failure)
+        logger.error("the encoder failed on one of the %s: %s", lane.name, trace)
         self._broken = f"{type(failure).__name__}: {failure}"
-        error = (
-            failure if isinstance(failure, CandidError) else EncoderFailed("the encoder failed on this input")
-        )
+        if isinstance(failure, CandidError):
+            resolve(items[0].future, error=failure)
+            return
+        error = EncoderFailed("the encoder failed on this input")
+        error.__cause__ = failure
         resolve(items[0].future, error=error)
 
     def _abandon(self, error: CandidError) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import suppress
 from typing import Any
 
 from models.errors import ShuttingDown
+
+logger = logging.getLogger(__name__)
 
 
 def cancel_with(outer: Future[Any], inner: Future[Any]) -> None:
@@ -62,3 +66,15 @@ def go_on(
 
     cancel_with(outer, inner)
     inner.add_done_callback(resolved)
+
+
+def submit_unawaited(executor: Executor, work: Callable[..., Any], *arguments: Any) -> None:
+    """Run what nobody waits for: what goes wrong is logged. Not done once the executor has shut down."""
+
+    def ended(future: Future[Any]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            logger.error("a defect: %s failed", getattr(work, "__qualname__", work), exc_info=error)
+
+    with suppress(RuntimeError):  # the executor has shut down
+        executor.submit(work, *arguments).add_done_callback(ended)

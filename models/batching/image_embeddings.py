@@ -7,21 +7,23 @@ not done.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.batching.batcher import Batcher, Encoded
 from models.batching.futures import go_on, resolve
-from models.batching.vector_cache import VectorCache
+from models.batching.lru_cache import LRUCache
 from models.errors import CandidError, DeadlineExceeded, EncoderFailed, ShuttingDown
 from models.images import decode
 from models.images.decode import ImageLimits
 from models.images.preprocess import Preprocess
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class ImageEmbeddings:
         self._limits = limits
         self._at_least = None if exact_decode else preprocess.at_least
         self._caches = max_bytes > 0
-        self.cache = VectorCache(max_bytes)
+        self.cache: LRUCache[bytes, EmbeddedImage] = LRUCache(max_bytes)  # by the SHA-256 of the file
         self.closes_at: float | None = None  # time.monotonic() after which nothing more is decoded
 
     def embed(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
@@ -63,19 +65,19 @@ class ImageEmbeddings:
         done: Future[EmbeddedImage] = Future()
         self._batcher.expect("images", 1)
         try:
-            self._executor.submit(self._decode, data, deadline, done)
+            self._executor.submit(self._run, data, deadline, done)
         except RuntimeError as error:
             self._batcher.expect("images", -1)
             raise ShuttingDown("the model is shutting down") from error
         return done
 
-    def _decode(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
+    def _run(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
         try:
-            self._submit(data, deadline, done)
+            self._decode(data, deadline, done)
         finally:
             self._batcher.expect("images", -1)
 
-    def _submit(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
+    def _decode(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
         """In the pool: bytes to the model's pixels, then on to the worker."""
         if done.cancelled():
             return
@@ -85,8 +87,11 @@ class ImageEmbeddings:
             started = time.monotonic()
             if self.closes_at is not None and started >= self.closes_at:
                 raise ShuttingDown("the model is shutting down")
-            digest = hashlib.sha256(data).hexdigest() if self._caches else ""
-            if self._from_cache(digest, started, done):
+            digest = hashlib.sha256(data).digest() if self._caches else b""
+            known = self.cache.get(digest) if self._caches else None
+            if known is not None:
+                decode_ms = (time.monotonic() - started) * 1e3
+                resolve(done, result=replace(known, decode_ms=decode_ms, queue_ms=0.0, encode_ms=0.0))
                 return
             picture = decode.decode(data, self._limits, at_least=self._at_least)
             pixels = self._preprocess.pixels(picture.rgb, exact=not picture.reduced)  # (3, S, S) uint8
@@ -95,30 +100,24 @@ class ImageEmbeddings:
         except CandidError as error:
             resolve(done, error=error)
             return
-        except Exception as error:  # a defect of ours: the caller must still get an answer
-            resolve(done, error=EncoderFailed(f"decoding failed unexpectedly: {type(error).__name__}"))
-            raise
-        size = (picture.width, picture.height)
-        go_on(job, done, partial(self._encoded, digest, size, decode_ms))
+        except (
+            Exception
+        ) as error:  # a defect of ours: told here with its traceback, the caller hears no insides
+            logger.exception("a defect: decoding or resizing a picture failed")
+            failure = EncoderFailed(
+                "the picture could not be made ready for the encoder: see the service's log"
+            )
+            # Without its traceback, whose frames hold the decoded picture.
+            failure.__cause__ = error.with_traceback(None)
+            resolve(done, error=failure)
+            return
 
-    def _from_cache(self, digest: str, started: float, done: Future[EmbeddedImage]) -> bool:
-        if not self._caches:
-            return False
-        row = self.cache.get(digest)  # (D + 2,): the vector, then width and height
-        if row is None:
-            return False
-        decode_ms = (time.monotonic() - started) * 1e3
-        known = EmbeddedImage(row[:-2], int(row[-2]), int(row[-1]), decode_ms, 0.0, 0.0)
-        resolve(done, result=known)
-        return True
+        width, height = picture.width, picture.height  # what waits must not hold the picture itself
 
-    def _encoded(
-        self,
-        digest: str,
-        size: tuple[int, int],
-        decode_ms: float,
-        encoded: Encoded[NDArray[np.float32]],
-    ) -> EmbeddedImage:
-        row = np.append(encoded.value, np.array(size, dtype=np.float32))  # sides < 2^24 px: exact in float32
-        self.cache.put(digest, row)
-        return EmbeddedImage(row[:-2], *size, decode_ms, encoded.queue_ms, encoded.encode_ms)
+        def encoded(result: Encoded[NDArray[np.float32]]) -> EmbeddedImage:
+            vector = result.value.copy()  # a view would keep its whole batch alive
+            embedded = EmbeddedImage(vector, width, height, decode_ms, result.queue_ms, result.encode_ms)
+            self.cache.put(digest, embedded, vector.nbytes)
+            return embedded
+
+        go_on(job, done, encoded)

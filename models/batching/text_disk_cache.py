@@ -1,49 +1,55 @@
 """Text embeddings on disk, so that a restart does not pay for them again.
 
-One append-only file a model: its name carries what decides a vector (weights, configuration, precision,
-dimension), so those of another model can never be read. A record is a digest of the text (never the text
-itself), the vector and a checksum; a torn or damaged record is skipped. What cannot be written is logged and
-done without: the store is a convenience, never a reason to fail.
+One append-only file a model: its name stands for all that decides a vector, so those of another model can
+never be read. A record is a digest of the text (never the text itself), the vector and a checksum; a torn or
+damaged record is skipped. What cannot be written is logged and done without: never a reason to fail.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.pretrained.info import ModelInfo
+from models.pretrained.tokenizer import Tokens
+
 logger = logging.getLogger(__name__)
 
-DIGEST_BYTES = 16  # 128 bits of BLAKE2: no two texts in this universe share one
-_CHECKSUM_BYTES = 4
+DIGEST_BYTES: Final = 16  # 128 bits of BLAKE2: no two texts in this universe share one
+_CHECKSUM_BYTES: Final = 4
+_PROBE: Final = "Two cafés, 3 DOGS &amp; a\u2028naïve “Übung” — 犬 don't_stop 🐕"
+"""Its token ids tell tokenizers apart that treat case, accents, marks or other scripts differently."""
 
 
 def digest(text: str) -> bytes:
-    """What a text is filed under, in memory and on disk."""
+    """What a text is known by, in memory and on disk."""
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
-class TextStore:
+def model_key(info: ModelInfo, tokens: Tokens) -> str:
+    """Stands for what decides a text's vector: weights, configuration, tokenizer, the code that runs them."""
+    code = [version(package) for package in ("open_clip_torch", "transformers")]
+    ids = tokens.encode([_PROBE]).tolist()  # (1, L)
+    decides = [info.fingerprint, info.config, info.encoder, info.precision, info.embed_dim, ids, code]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+
+class TextDiskCache:
     """The file of one model's text embeddings."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        fingerprint: str,
-        config: str,
-        precision: str,
-        dimension: int,
-        max_bytes: int,
-    ) -> None:
-        """`fingerprint` is of the weights, `config` of what else the text tower is made from."""
-        self.path = folder / f"{fingerprint[:32]}-{config}-{precision}-{dimension}.texts"
+    def __init__(self, folder: Path, *, key: str, dimension: int, max_bytes: int) -> None:
+        """`key`: the `model_key` of the model whose vectors have this dimension."""
+        self.path = folder / f"{key}.texts"
         self._dimension = dimension
         self._record_bytes = DIGEST_BYTES + 4 * dimension + _CHECKSUM_BYTES
         self._max_bytes = max_bytes

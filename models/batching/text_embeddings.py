@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -19,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.batching.batcher import Batcher, Encoded
-from models.batching.futures import resolve
-from models.batching.text_disk_cache import TextStore, digest
-from models.batching.vector_cache import VectorCache
+from models.batching.futures import resolve, submit_unawaited
+from models.batching.lru_cache import LRUCache
+from models.batching.text_disk_cache import TextDiskCache, digest
 from models.errors import DeadlineExceeded, Overloaded, ShuttingDown
 from models.pretrained.tokenizer import Tokens
 
@@ -41,23 +40,24 @@ REPORT_CHUNKS = 50
 logger = logging.getLogger(__name__)
 
 Vector: TypeAlias = NDArray[np.float32]  # (D,)
+Text: TypeAlias = tuple[bytes, str]  # its digest, which caches and waiters know it by, and itself
 
 
-class _Asker:
+class _Request:
     """One request that waits for texts, until its time is up or it has left (its future is cancelled)."""
 
-    def __init__(self, order: Sequence[str], deadline: float | None) -> None:
+    def __init__(self, order: Sequence[bytes], deadline: float | None) -> None:
         self.done: Future[NDArray[np.float32]] = Future()
         self._order = order
         self._deadline = deadline  # time.monotonic(); None: for ever
-        self._ready: dict[str, Vector] = {}
+        self._vectors: dict[bytes, Vector] = {}
         self._left = 1  # texts on their way, and one until all have been asked for
 
     def waits(self) -> bool:
         return not self.done.done() and (self._deadline is None or time.monotonic() < self._deadline)
 
-    def know(self, text: str, vector: Vector) -> None:
-        self._ready[text] = vector
+    def know(self, key: bytes, vector: Vector) -> None:
+        self._vectors[key] = vector
 
     def expect(self) -> None:
         self._left += 1
@@ -72,12 +72,16 @@ class _Asker:
         if self.done.done():
             return
         try:
-            rows = np.stack([self._ready[text] for text in self._order])
+            rows = np.stack([self._vectors[key] for key in self._order])
         except MemoryError as error:
-            resolve(self.done, error=Overloaded("there is not enough memory for these texts"))
+            self.fail(Overloaded("there is not enough memory for these texts"))
             logger.error("no memory for the rows of %d texts: %s", len(self._order), error)
         else:
             resolve(self.done, result=rows)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            resolve(self.done, error=error)
 
 
 class TextEmbeddings:
@@ -90,68 +94,68 @@ class TextEmbeddings:
         executor: Executor,
         *,
         max_bytes: int,
-        store: TextStore | None = None,
+        disk_cache: TextDiskCache | None = None,
     ) -> None:
         self._tokens = tokens
         self._batcher = batcher
         self._executor = executor
-        self.cache = VectorCache(max_bytes)
-        self._flights: dict[str, list[_Asker]] = {}  # texts on their way, and who waits for each
+        self.cache: LRUCache[bytes, Vector] = LRUCache(max_bytes)
+        self._requests: dict[bytes, list[_Request]] = {}  # who waits for each text that is on its way
         self._announced = 0  # texts of requests that are just being taken apart
-        self._lock = threading.Lock()  # of all that is above, and of every asker's count
+        self._lock = threading.Lock()  # of all that is above, and of every request's count
         self.encoded_total = 0
-        self._store = store
-        for key, vector in store.read() if store else ():
-            self.cache.put(key, vector)
+        self._disk_cache = disk_cache
+        for key, vector in disk_cache.read() if disk_cache else ():
+            self.cache.put(key, vector, vector.nbytes)
 
     def embed(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[NDArray[np.float32]]:
         """Unit rows (N, D) in the order of `texts`, which may repeat. Cancelled, it is encoded no further.
 
         Raises Overloaded at once when too many texts of others wait.
         """
-        asker = _Asker(texts, deadline)
-        distinct = list(dict.fromkeys(texts))
+        distinct = dict.fromkeys(texts)
         with self._lock:
-            waiting = len(self._flights) + self._announced
+            waiting = len(self._requests) + self._announced
             if waiting >= MAX_WAITING:
                 raise Overloaded(f"{waiting} texts are waiting for the encoder already")
             self._announced += len(distinct)
-        missing: list[str] = []
-        for start in range(0, len(distinct), SLICE):
+        keys = {text: digest(text) for text in distinct}
+        request = _Request([keys[text] for text in texts], deadline)
+        pairs = [(key, text) for text, key in keys.items()]
+        missing: list[Text] = []
+        for start in range(0, len(pairs), SLICE):
             with self._lock:
-                for text in distinct[start : start + SLICE]:
-                    self._ask(asker, text, missing)
+                missing += [text for text in pairs[start : start + SLICE] if self._ask(request, text[0])]
         if missing:
             # Longest first: a chunk's texts are of like length, so little of a trimmed batch is padding.
-            missing.sort(key=len, reverse=True)
+            missing.sort(key=lambda text: len(text[1]), reverse=True)
             self._queue([missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)])
         with self._lock:
             self._announced -= len(distinct)
-            complete = asker.arrived()
+            complete = request.arrived()
         if complete:
-            asker.finish()
-        return asker.done
+            request.finish()
+        return request.done
 
-    def _ask(self, asker: _Asker, text: str, missing: list[str]) -> None:
-        """From the cache, or from its flight; a text without one is `missing`. With the lock held."""
-        vector = self.cache.get(digest(text))
+    def _ask(self, request: _Request, key: bytes) -> bool:
+        """From the cache, or from whoever encodes it; True: nobody does yet. With the lock held."""
+        vector = self.cache.get(key)
         if vector is not None:
-            asker.know(text, vector)
-            return
-        if text not in self._flights:
-            self._flights[text] = []
-            missing.append(text)
-        self._flights[text].append(asker)
-        asker.expect()
+            request.know(key, vector)
+            return False
+        request.expect()
+        others = self._requests.setdefault(key, [])
+        others.append(request)
+        return len(others) == 1
 
-    def _queue(self, chunks: list[list[str]]) -> None:
+    def _queue(self, chunks: list[list[Text]]) -> None:
         """Tokenize and encode the first of `chunks`; when it is done, go on with the rest."""
         try:
             self._executor.submit(self._encode, chunks)
         except RuntimeError:  # the pool has shut down
             self._fail(chunks, ShuttingDown("the model is shutting down"))
 
-    def _encode(self, chunks: list[list[str]]) -> None:
+    def _encode(self, chunks: list[list[Text]]) -> None:
         rest = chunks[1:]
         try:
             texts = self._still_wanted(chunks[0])
@@ -159,81 +163,68 @@ class TextEmbeddings:
                 if rest:
                     self._queue(rest)
                 return
-            job = self._batcher.submit("texts", self._tokens.encode(texts))  # (n, L)
+            job = self._batcher.submit("texts", self._tokens.encode([text for _, text in texts]))  # (n, L)
         except Exception as error:
             self._fail(chunks, error)
             return
 
-        def finished(job: Future[Encoded[NDArray[np.float32]]]) -> None:
+        def encoded(job: Future[Encoded[NDArray[np.float32]]]) -> None:
             try:
-                rows = job.result().value
-                self._keep([self._land(text, row) for text, row in zip(texts, rows, strict=True)])
+                rows = job.result().value  # (n, D)
+                # Copies: a view would keep its whole chunk alive behind the cache's back.
+                vectors = [(key, row.copy()) for (key, _), row in zip(texts, rows, strict=True)]
+                self._deliver(vectors)
             except Exception as error:  # the encoder's, or no memory for a copy
                 self._fail([texts, *rest], error)
                 return
+            if (
+                self._disk_cache is not None
+            ):  # in the pool: here is the model's worker, whose time is the model's
+                submit_unawaited(self._executor, self._disk_cache.append, vectors)
             if rest:
-                self._report(rest)
+                if len(rest) % REPORT_CHUNKS == 0:
+                    logger.info("%d texts still to embed for one request", sum(map(len, rest)))
                 self._queue(rest)
 
-        job.add_done_callback(finished)
+        job.add_done_callback(encoded)
 
-    def _still_wanted(self, texts: list[str]) -> list[str]:
-        """Those whose callers are still there and have time; the others' flights end here."""
+    def _still_wanted(self, texts: list[Text]) -> list[Text]:
+        """Those whose callers are still there and have time; nobody waits for the others any more."""
         with self._lock:
-            late = [text for text in texts if not any(asker.waits() for asker in self._flights[text])]
-            askers = [asker for text in late for asker in self._flights.pop(text)]
-        tell(askers, DeadlineExceeded("the request's time ran out before its labels were encoded"))
-        return [text for text in texts if text not in set(late)] if late else texts
+            late = {key for key, _ in texts if not any(request.waits() for request in self._requests[key])}
+            requests = [request for key in late for request in self._requests.pop(key)]
+        for request in requests:
+            request.fail(DeadlineExceeded("the request's time ran out before its labels were encoded"))
+        return [text for text in texts if text[0] not in late] if late else texts
 
     def waiting(self) -> int:
         """Texts that are asked for and not yet embedded."""
-        return len(self._flights)
+        return len(self._requests)
 
-    def _land(self, text: str, vector: Vector) -> tuple[bytes, Vector]:
-        own = vector.copy()  # a view would keep its whole chunk alive behind the cache's back
-        key = digest(text)
-        complete = []
+    def _deliver(self, vectors: list[tuple[bytes, Vector]]) -> None:
+        """To the cache and to whoever waits; a request that now has all its texts is answered."""
+        for key, vector in vectors:
+            with self._lock:
+                self.cache.put(key, vector, vector.nbytes)
+                self.encoded_total += 1
+                complete = []
+                for request in self._requests.pop(key):
+                    request.know(key, vector)
+                    if request.arrived():
+                        complete.append(request)
+            for request in complete:
+                request.finish()
+
+    def _fail(self, chunks: Iterable[Sequence[Text]], error: BaseException) -> None:
         with self._lock:
-            self.cache.put(key, own)
-            self.encoded_total += 1
-            for asker in self._flights.pop(text):
-                asker.know(text, own)
-                if asker.arrived():
-                    complete.append(asker)
-        for asker in complete:
-            asker.finish()
-        return key, own
-
-    def _keep(self, landed: list[tuple[bytes, Vector]]) -> None:
-        """Write to disk in the pool: this is the model's worker, whose time belongs to the model."""
-        if self._store is not None:
-            with suppress(RuntimeError):  # the pool has shut down
-                self._executor.submit(self._store.append, landed)
-
-    def _report(self, rest: list[list[str]]) -> None:
-        if len(rest) % REPORT_CHUNKS == 0:
-            logger.info("%d texts still to embed for one request", sum(map(len, rest)))
-
-    def _fail(self, chunks: Iterable[Sequence[str]], error: BaseException) -> None:
-        with self._lock:
-            texts = (text for chunk in chunks for text in chunk)
-            askers = [asker for text in texts for asker in self._flights.pop(text, ())]
-        tell(askers, error)
-
-
-def tell(askers: Iterable[_Asker], error: BaseException) -> None:
-    """Answer with an error those that were not answered before."""
-    for asker in askers:
-        if not asker.done.done():
-            resolve(asker.done, error=error)
+            keys = [key for chunk in chunks for key, _ in chunk]
+            requests = [request for key in keys for request in self._requests.pop(key, ())]
+        for request in requests:
+            request.fail(error)
 
 
 def encode_chunks(
-    encode: Callable[[Sequence[torch.Tensor]], NDArray[np.float32]],
+    encode: Callable[[torch.Tensor], NDArray[np.float32]],
 ) -> Callable[[Sequence[torch.Tensor]], list[NDArray[np.float32]]]:
     """Make of a text encoder one whose items are whole chunks: each (n, L) -> each (n, D)."""
-
-    def run(chunks: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
-        return [encode(list(chunk)) for chunk in chunks]
-
-    return run
+    return lambda chunks: [encode(chunk) for chunk in chunks]

@@ -50,10 +50,9 @@ class Encoder:
         """Embed pictures: B tensors uint8 (3, S, S) -> unit rows (B, D)."""
         return self._runner.images(torch.stack(list(pixels)))  # bytes: a quarter of what floats would take
 
-    def texts(self, ids: Sequence[torch.Tensor]) -> Rows:
-        """Embed texts: N tensors int64 (context_length,) -> unit rows (N, D)."""
-        batch = torch.stack(list(ids))  # (N, L)
+    def texts(self, ids: torch.Tensor) -> Rows:
+        """Embed texts: int64 (N, context_length) -> unit rows (N, D)."""
         if self._end_of_text is None:
-            return self._runner.texts(batch, None)
-        end = self._end_of_text(batch)  # (N,)
-        return self._runner.texts(batch[:, : int(end.max()) + 1], end)  # (N, l): up to the longest one's end
+            return self._runner.texts(ids, None)
+        end = self._end_of_text(ids)  # (N,)
+        return self._runner.texts(ids[:, : int(end.max()) + 1], end)  # (N, l): up to the longest one's end

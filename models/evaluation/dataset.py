@@ -1,7 +1,7 @@
 """Labelled pictures to measure with: class-named folders, a tar of `class/name.jpg`, or a CSV of path,label.
 
 Nothing is unpacked to disk: a tar is read in its own order, one member at a time. A picture that cannot be
-read is passed on with the reason and never stops the rest. Knows no model and decodes nothing.
+read is passed on with the reason and never stops the rest.
 """
 
 from __future__ import annotations
@@ -9,21 +9,16 @@ from __future__ import annotations
 import csv
 import random
 import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Final
 
-from models.errors import InvalidRequest
-
-MAX_FILE_BYTES: Final = 256 << 20
-"""Bytes of one picture that are read at all; the decoder has its own, smaller limit."""
-_JUNK: Final = {"Thumbs.db", "desktop.ini", "__MACOSX"}
+from models.errors import ImageRejected, InvalidRequest
+from models.evaluation.picture_files import TAR_DAMAGE, is_junk, read_file, read_member, tar_members
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LabelledPicture:
     """One picture: its name, the right label and where it lies (a path, or a number in the tar)."""
 
     name: str
@@ -36,7 +31,7 @@ class Dataset:
     """Pictures of one source, in its own order, and all its labels in alphabetical order."""
 
     source: Path
-    items: tuple[Item, ...]
+    items: tuple[LabelledPicture, ...]
     classes: tuple[str, ...]
 
 
@@ -44,7 +39,7 @@ class Dataset:
 class Loaded:
     """One picture's bytes, or why there are none."""
 
-    item: Item
+    item: LabelledPicture
     data: bytes
     problem: str | None = None
 
@@ -61,7 +56,7 @@ def find(source: Path) -> Dataset:
         items = _by_csv(source)
     elif source.is_file():
         with _tar(source) as tar:
-            members = [(PurePosixPath(m.name), i) for i, m in enumerate(_listed(tar)) if m.isfile()]
+            members = [(PurePosixPath(m.name), i) for i, m in _listed(tar) if m.isfile()]
         items = _by_folder(members)
     else:
         raise InvalidRequest(f"there is no folder or file {source}", field="dataset")
@@ -84,12 +79,10 @@ def load(dataset: Dataset) -> Iterator[Loaded]:
         yield from _load_tar(dataset)
         return
     for item in dataset.items:
-        path = Path(str(item.place))
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                yield Loaded(item, b"", "too_many_bytes")
-            else:
-                yield Loaded(item, path.read_bytes())
+            yield Loaded(item, read_file(Path(str(item.place))))
+        except ImageRejected as error:
+            yield Loaded(item, b"", error.reason)
         except OSError as error:
             yield Loaded(item, b"", error.strerror or type(error).__name__)
 
@@ -97,48 +90,49 @@ def load(dataset: Dataset) -> Iterator[Loaded]:
 def _load_tar(dataset: Dataset) -> Iterator[Loaded]:
     wanted = {item.place: item for item in dataset.items}
     with _tar(dataset.source) as tar:
-        for number, member in enumerate(_listed(tar)):
+        for number, member in _listed(tar):
             item = wanted.get(number)
             if item is None:
                 continue
-            file = tar.extractfile(member)
-            if file is None or member.size > MAX_FILE_BYTES:
-                yield Loaded(item, b"", "too_many_bytes")
-            else:
-                yield Loaded(item, file.read())
+            try:
+                yield Loaded(item, read_member(tar, member))
+            except ImageRejected as error:
+                yield Loaded(item, b"", error.reason)
 
 
 def _tar(source: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(source, "r:*")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except TAR_DAMAGE as error:
         raise InvalidRequest(f"{source} is no readable tar: {error}", field="dataset") from error
 
 
-def _listed(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _listed(tar: tarfile.TarFile) -> Iterator[tuple[int, tarfile.TarInfo]]:
     try:
-        yield from tar
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        yield from tar_members(tar)
+    except TAR_DAMAGE as error:
         raise InvalidRequest(f"{tar.name!r} is damaged: {error}", field="dataset") from error
 
 
-def _by_folder(places: Sequence[tuple[PurePath, Path | int]]) -> list[Item]:
+def _by_folder(places: Sequence[tuple[PurePath, Path | int]]) -> list[LabelledPicture]:
     """Files whose first folder is their class. A folder around everything is looked through."""
-    found = [
-        ([part for part in path.parts if part != "."], place)
+    paths = [
+        (parts, place)
         for path, place in places
-        if not any(part in _JUNK or part.startswith((".", "._")) for part in path.parts if part != ".")
+        if len(parts := [part for part in path.parts if part != "."]) > 1 and not any(map(is_junk, parts))
     ]
-    found = [(parts, place) for parts, place in found if len(parts) > 1]
     around = 0
-    while found and all(
-        len(parts) > around + 2 and parts[around] == found[0][0][around] for parts, _ in found
+    while paths and all(
+        len(parts) > around + 2 and parts[around] == paths[0][0][around] for parts, _ in paths
     ):
         around += 1
-    return [Item("/".join(parts), _label(parts[around]), place) for parts, place in found]
+    return [
+        LabelledPicture("/".join(parts), parts[around].replace("_", " ").strip(), place)
+        for parts, place in paths
+    ]
 
 
-def _by_csv(source: Path) -> list[Item]:
+def _by_csv(source: Path) -> list[LabelledPicture]:
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file) if row]
@@ -153,9 +147,5 @@ def _by_csv(source: Path) -> list[Item]:
     for number, row in enumerate(rows, 1):
         if len(row) <= max(path_at, label_at) or not row[label_at].strip():
             raise InvalidRequest(f"row {number} of {source} has no path and label", field="dataset")
-        items.append(Item(row[path_at], row[label_at].strip(), source.parent / row[path_at]))
+        items.append(LabelledPicture(row[path_at], row[label_at].strip(), source.parent / row[path_at]))
     return items
-
-
-def _label(folder: str) -> str:
-    return folder.replace("_", " ").strip()

@@ -1,29 +1,22 @@
-"""One pass of a model over a data set: decoding and encoding overlap, and a bounded number is under way.
-
-Works through the public `Classifier` alone. Knows nothing of labels; prints nothing.
-"""
+"""One pass of a model over a data set: decoding and encoding overlap, and a bounded number is under way."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.batching.read_ahead import PICTURES, read_ahead
 from models.errors import ImageRejected, InvalidRequest
-from models.evaluation.dataset import Dataset, Item, load
+from models.evaluation.dataset import Dataset, LabelledPicture, load
 
 if TYPE_CHECKING:
     from models.batching.image_embeddings import EmbeddedImage
     from models.classifier import Classifier
-
-READ_AHEAD: Final = 64
-"""Pictures under way at a time: twice a batch, so that decoding goes on while the encoder works."""
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -40,7 +33,7 @@ class Unreadable:
 class EmbeddedSet:
     """The readable pictures of a data set as one model sees them."""
 
-    items: tuple[Item, ...]
+    items: tuple[LabelledPicture, ...]
     vectors: NDArray[np.float32]  # (M, D), unit rows
     unreadable: tuple[Unreadable, ...]
     seconds: float  # decoding and encoding, wall time
@@ -51,7 +44,7 @@ def embed(
     dataset: Dataset,
     *,
     progress: Progress | None = None,
-    read_ahead: int = READ_AHEAD,
+    ahead: int = PICTURES,
 ) -> EmbeddedSet:
     """Embed every picture that can be read; the others are named with the reason.
 
@@ -59,7 +52,7 @@ def embed(
     """
     started = time.perf_counter()
     items, rows, unreadable = [], [], []
-    for done, (item, result) in enumerate(_embedded(classifier, dataset, read_ahead), 1):
+    for done, (item, result) in enumerate(_embedded(classifier, dataset, ahead), 1):
         if isinstance(result, str):
             unreadable.append(Unreadable(item.name, result))
         else:
@@ -74,23 +67,15 @@ def embed(
 
 
 def _embedded(
-    classifier: Classifier, dataset: Dataset, read_ahead: int
-) -> Iterator[tuple[Item, EmbeddedImage | str]]:
-    """Each picture's embedding, or the reason for none, in order, with a bounded number under way."""
-    under_way: deque[tuple[Item, Future[EmbeddedImage] | str]] = deque()
-
-    def finish() -> tuple[Item, EmbeddedImage | str]:
-        item, future = under_way.popleft()
-        if isinstance(future, str):
-            return item, future
+    classifier: Classifier, dataset: Dataset, ahead: int
+) -> Iterator[tuple[LabelledPicture, EmbeddedImage | str]]:
+    """Each picture's embedding, or the reason for none, in order."""
+    begun = (
+        ((loaded.item, loaded.problem or classifier.embed_image(loaded.data)), len(loaded.data))
+        for loaded in load(dataset)
+    )
+    for item, future in read_ahead(begun, pictures=ahead):
         try:
-            return item, future.result()
+            yield item, future if isinstance(future, str) else future.result()
         except ImageRejected as error:
-            return item, error.reason
-
-    for loaded in load(dataset):
-        if len(under_way) >= read_ahead:
-            yield finish()
-        under_way.append((loaded.item, loaded.problem or classifier.embed_image(loaded.data)))
-    while under_way:
-        yield finish()
+            yield item, error.reason

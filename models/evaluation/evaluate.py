@@ -1,7 +1,7 @@
 """How good is it? Accuracy, confusions, calibration error and throughput on labelled pictures.
 
 Pictures are embedded once a model (`embed_dataset.py`), then every way to answer is measured on the same
-vectors: comparing ten templates costs one pass. Pure numpy; knows no files, and prints nothing.
+vectors: comparing ten templates costs one pass.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InvalidRequest
-from models.evaluation.dataset import Dataset, Item
+from models.evaluation.dataset import Dataset, LabelledPicture
 from models.evaluation.embed_dataset import EmbeddedSet, Progress, Unreadable, embed
 from models.labels.label_set import Label, LabelSet
 from models.scoring import scorer as scorers
@@ -55,7 +55,7 @@ class Confusion:
 class Mistake:
     """A picture that is answered wrongly, and the probability (0 … 1) of that answer."""
 
-    item: Item
+    item: LabelledPicture
     predicted: str
     probability: float
 
@@ -85,8 +85,8 @@ class Evaluation:
         return {key: getattr(self, key) for key in keys}
 
 
-Way = Callable[["Classifier"], tuple[Scorer, tuple[str, ...]]]
-"""How a model is to answer, and warnings."""
+MakeScorer = Callable[["Classifier"], tuple[Scorer, tuple[str, ...]]]
+"""From a model to how it is to answer, and warnings."""
 
 
 def evaluate(
@@ -95,7 +95,7 @@ def evaluate(
     templates: Sequence[str] = (),
     *,
     domain: str | None = None,
-    ways: Sequence[tuple[str, Way]] = (),
+    ways: Sequence[tuple[str, MakeScorer]] = (),
     progress: Progress | None = None,
 ) -> tuple[Evaluation, ...]:
     """One evaluation for each of `templates`, preset names or templates, and for each of `ways`.
@@ -103,30 +103,30 @@ def evaluate(
     With neither, the model's default template. A way is named in place of the template.
     """
     embedded = embed(classifier, dataset, progress=progress)
-    info, found = classifier.info, []
+    info, evaluations = classifier.info, []
     labels = tuple(map(Label, dataset.classes))
     words = [
         (f"{name} ({domain})" if domain else name, by_words(LabelSet(labels, (name,), domain)))
         for name in templates or (() if ways else (info.default_template,))
     ]
-    for name, way in (*words, *ways):
+    for name, make_scorer in (*words, *ways):
         started = time.perf_counter()
-        scorer, warnings = way(classifier)
+        scorer, warnings = make_scorer(classifier)
         seconds = time.perf_counter() - started
-        found.append(
+        evaluations.append(
             measure(embedded, scorer, model=info.name, template=name, seconds=seconds, warnings=warnings)
         )
-    return tuple(found)
+    return tuple(evaluations)
 
 
-def by_words(label_set: LabelSet) -> Way:
+def by_words(label_set: LabelSet) -> MakeScorer:
     """By what the set says of its labels: one of them, whatever its mode."""
 
-    def way(classifier: Classifier) -> tuple[Scorer, tuple[str, ...]]:
+    def make_scorer(classifier: Classifier) -> tuple[Scorer, tuple[str, ...]]:
         matrix = classifier.label_set_matrix(label_set).result()
         return scorers.scorer(label_set, matrix, logit_scale=classifier.info.logit_scale), matrix.warnings
 
-    return way
+    return make_scorer
 
 
 def measure(
@@ -140,8 +140,8 @@ def measure(
 ) -> Evaluation:
     """One way's figures on pictures that are embedded already; `seconds` are added to theirs."""
     started = time.perf_counter()
-    label = scorer.matrix.labels
-    truth = truth_of(embedded.items, label)  # (M,)
+    labels = scorer.matrix.labels
+    truth = truth_of(embedded.items, labels)  # (M,)
     place, predicted, confidence = _ranked(embedded.vectors, truth, scorer)
     correct = place == 0
     wrong = np.flatnonzero(~correct)
@@ -151,17 +151,17 @@ def measure(
         model=model,
         template=template,
         images=len(truth),
-        classes=len(label),
+        classes=len(labels),
         top1=float(correct.mean()),
         top5=float((place < 5).mean()),
         ece=ece(confidence, correct),
         seconds=embedded.seconds + seconds + time.perf_counter() - started,
-        per_class=_per_class(truth, correct, label),
+        per_class=_per_class(truth, correct, labels),
         confusions=tuple(
-            Confusion(label[a], label[b], n) for (a, b), n in pairs.most_common(KEPT_CONFUSIONS)
+            Confusion(labels[a], labels[b], n) for (a, b), n in pairs.most_common(KEPT_CONFUSIONS)
         ),
         mistakes=tuple(
-            Mistake(embedded.items[i], label[int(predicted[i])], float(confidence[i])) for i in surest
+            Mistake(embedded.items[i], labels[int(predicted[i])], float(confidence[i])) for i in surest
         ),
         reliability=reliability(confidence, correct),
         unreadable=embedded.unreadable,
@@ -169,7 +169,7 @@ def measure(
     )
 
 
-def truth_of(items: Sequence[Item], labels: Sequence[str]) -> NDArray[np.intp]:
+def truth_of(items: Sequence[LabelledPicture], labels: Sequence[str]) -> NDArray[np.intp]:
     """The right label's index of each picture (M,): what `calibration.fit` needs too.
 
     Raises InvalidRequest for a picture whose label is none of `labels`.
@@ -189,9 +189,9 @@ def _ranked(
     for start in range(0, len(truth), ROWS):
         logits = scorers.logits(scorer, vectors[start : start + ROWS])  # (R, N)
         right = truth[start : start + ROWS, None]  # (R, 1)
-        own = np.take_along_axis(logits, right, axis=1)  # (R, 1)
+        of_right = np.take_along_axis(logits, right, axis=1)  # (R, 1)
         before = np.arange(logits.shape[1]) < right  # equal ones rank in the order of the labels
-        place.append(((logits > own) | ((logits == own) & before)).sum(axis=1))
+        place.append(((logits > of_right) | ((logits == of_right) & before)).sum(axis=1))
         predicted.append(logits.argmax(axis=1))
         confidence.append(softmax(logits / scorer.fitted.temperature).max(axis=1))
     return np.concatenate(place), np.concatenate(predicted), np.concatenate(confidence)

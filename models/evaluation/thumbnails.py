@@ -1,4 +1,4 @@
-"""Small JPEGs of a data set's pictures, for a report. Decodes as carefully as serving; knows no model."""
+"""Small JPEGs of a data set's pictures, for a report. Decodes as carefully as serving."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from models.errors import ImageRejected
 from models.evaluation import dataset as pictures
-from models.evaluation.dataset import Dataset, Item
+from models.evaluation.dataset import Dataset, LabelledPicture
 from models.images import decode
 from models.images.decode import ImageLimits
 
@@ -18,7 +18,7 @@ QUALITY: Final = 80  # of libjpeg's 100
 
 
 def thumbnails(
-    dataset: Dataset, items: Iterable[Item], *, limits: ImageLimits | None = None
+    dataset: Dataset, items: Iterable[LabelledPicture], *, limits: ImageLimits | None = None
 ) -> dict[str, bytes]:
     """JPEG bytes by the name of the item, in one pass over the data set; what cannot be read is left out."""
     wanted = set(items)

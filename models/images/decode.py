@@ -1,12 +1,13 @@
 """Untrusted bytes to an upright RGB picture, or `ImageRejected` with its reason.
 
-Notable: every limit is checked before a pixel is decoded; only the first frame is; nothing warns, whatever
-the file holds. Refuses to know models, tensors and callers.
+Every limit is checked before a pixel is decoded; only the first frame is; nothing warns, whatever the file
+holds.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from PIL import AvifImagePlugin, Image, ImageFile, WebPImagePlugin  # noqa: F401
 from models.errors import ImageRejected
 from models.images import formats, jpeg
 from models.images.formats import Container
+
+logger = logging.getLogger(__name__)
 
 MIB = 1 << 20
 _BAND_PIXELS = 1 << 20  # composited at a time, so that no second picture of full size is needed
@@ -48,22 +51,24 @@ _SWAPS_SIDES = 5  # orientations from here on
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What one picture may cost.
+    """What one picture may cost: at the defaults 0.8 GB and 1.5 s of a decoding thread.
 
     Peak memory while decoding, in bytes a pixel (measured): JPEG 4 to 16 (a draft 0.2, and 6 more when it
-    is progressive), PNG 8, GIF and BMP 5, WebP 16, AVIF 14. That times `max_pixels` times the decoding
-    threads is the budget: 0.8 GB a thread at the default.
+    is progressive), PNG 5 to 9, GIF and BMP 5 to 6, WebP 16 to 20, AVIF 9 to 14.
     """
 
     max_bytes: int = 32 * MIB
     max_pixels: int = 50_000_000
-    # Pixels times the decoder's passes over them (a progressive JPEG's scans): about 1 ns each, measured.
+    # Pillow keeps about 10 bytes a row besides its pixels, and takes its time for each: a PNG of
+    # 1 × 50,000,000 pixels took 1.2 GB and 4 s. JPEG and GIF can be no longer than this.
+    max_side: int = 65_535
+    # Pixels times what the decoder does for each, in scans of a progressive JPEG: about 1 ns each, measured.
     # Pillow and libjpeg have no such limit: a JPEG of 32 kB can ask for 4 s of work.
     max_scan_pixels: int = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded picture."""
 
     rgb: Image.Image  # upright, mode RGB
@@ -73,7 +78,7 @@ class Picture:
     format: str
 
 
-def decode(data: bytes, limits: ImageLimits, *, at_least: int | None = None) -> Picture:
+def decode(data: bytes, limits: ImageLimits, *, at_least: int | None = None) -> DecodedImage:
     """Decode the first frame of `data`, composited on white and upright.
 
     `at_least` lets libjpeg decode at 1/2, 1/4 or 1/8 as long as no side gets shorter than that many pixels;
@@ -93,13 +98,16 @@ def decode(data: bytes, limits: ImageLimits, *, at_least: int | None = None) -> 
         raise
     except MemoryError:
         rejected = ImageRejected("too_costly", f"there is not enough memory to decode this {name} file")
-    except Exception:  # decoders raise all kinds for damaged files, SyntaxError and struct.error among them
+    except Exception as error:  # decoders raise all kinds for damaged files, SyntaxError and struct.error too
+        logger.debug(
+            "%s file refused as damaged", name, exc_info=error
+        )  # to tell a defect of ours from the file's
         rejected = ImageRejected("damaged", f"the {name} file cannot be decoded: it is damaged or incomplete")
     # Raised out here so that no traceback keeps the half-decoded picture alive.
     raise rejected
 
 
-def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> Picture:
+def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> DecodedImage:
     _check_size(container.width, container.height, container.passes, limits)
     # Pillow's own limit would warn, or refuse what the operator allows; ours has just been checked.
     Image.MAX_IMAGE_PIXELS = None
@@ -111,19 +119,24 @@ def _decode(container: Container, limits: ImageLimits, at_least: int | None) -> 
     reduced = image.size != (width, height)
     image.decodermaxblock = max(MIB, len(container.data))  # fed at once: Pillow appends block to block
     image.load()
-    rgb = _on_white(image)
     orientation = container.orientation
     if orientation == 1:
         orientation = formats.orientation_of(image.info.get("exif") or b"")  # WebP's and AVIF's
+    rgb = _on_white(image)
+    del image  # with its decoder: WebP's holds 12 bytes a pixel
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
     if orientation >= _SWAPS_SIDES:
         width, height = height, width
-    return Picture(rgb, reduced, width, height, container.format)
+    return DecodedImage(rgb, reduced, width, height, container.format)
 
 
 def _check_size(width: int, height: int, passes: float, limits: ImageLimits) -> None:
     pixels, most = width * height, limits.max_pixels
+    if max(width, height) > limits.max_side:
+        raise ImageRejected(
+            "too_many_pixels", f"{width} × {height} pixels; at most {limits.max_side:,} a side are accepted"
+        )
     if pixels > most:
         raise ImageRejected(
             "too_many_pixels",
@@ -133,8 +146,8 @@ def _check_size(width: int, height: int, passes: float, limits: ImageLimits) -> 
     if pixels * passes > most:
         raise ImageRejected(
             "too_costly",
-            f"{pixels:,} pixels in {passes:,.0f} decoding passes; at this size {most // pixels:,} are "
-            "accepted: send a smaller or simpler picture",
+            f"{pixels:,} pixels that take {passes:,.0f} decoding passes; at most {most // passes:,.0f} such "
+            "pixels are accepted: send a smaller or simpler picture",
         )
 
 

@@ -1,7 +1,7 @@
 """A JPEG file's markers, walked as libjpeg walks them: size, number of scans, orientation, and a bare copy.
 
-Notable: the walk jumps over segments by their length and over entropy-coded data by its byte stuffing, so a
-thumbnail inside the metadata is never counted. Refuses to know how pixels are made.
+The walk jumps over segments by their length and over entropy-coded data by its byte stuffing, so a thumbnail
+inside the metadata is never counted.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Each marker's code, its start, and the end of its segment, up to the end of image."""
     position = 2
     for _ in range(MAX_CHUNKS):
-        found = _MARKER.search(data, position)
-        if found is None or found.end() + 2 > len(data):
-            if found is not None and found[1][0] == _EOI:
-                yield _EOI, found.start(), found.end()
+        marker = _MARKER.search(data, position)
+        if marker is None:
             return
-        code, position = found[1][0], found.end()
+        code, position = marker[1][0], marker.end()
+        if code == _EOI:
+            yield code, marker.start(), position
+            return
+        if position + 2 > len(data):
+            return
         if code == _SOI:
             continue
-        if code != _EOI:
-            position += max(2, int.from_bytes(data[position : position + 2]))
-        yield code, found.start(), position
-        if code == _EOI:
-            return
+        position += max(2, int.from_bytes(data[position : position + 2]))
+        yield code, marker.start(), position
     raise too_many_chunks("segments")
 
 

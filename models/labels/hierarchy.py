@@ -1,7 +1,7 @@
 """Labels that are paths, `animal > dog > beagle`: probabilities add up the tree, an answer may stop early.
 
 The classifier sees only the last name of a path, so the flat probabilities of the labels are all that is
-needed; a node's probability is the sum of the labels at and below it. Knows no model and no vectors.
+needed; a node's probability is the sum of the labels at and below it.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ def roll_up(probabilities: Mapping[str, float], *, sure: float = SURE) -> Outcom
 
 def _deepest(levels: Sequence[Sequence[Node]], sure: float) -> Node | None:
     """From the best root down, as long as the best child is sure by itself."""
-    found: Node | None = None
+    deepest: Node | None = None
     for level in levels:
-        below = [node for node in level if found is None or node.path[:-1] == found.path]
+        below = [node for node in level if deepest is None or node.path[:-1] == deepest.path]
         if not below or below[0].probability < sure:
             break
-        found = below[0]
-    return found
+        deepest = below[0]
+    return deepest

@@ -3,14 +3,14 @@
 A label's texts are its name and its aliases in every template, and each of its descriptions after the name,
 as in "a photo of a {name}, {description}." (after Menon and Vondrick, arXiv 2210.07183); or its own prompts
 in place of all that. The embeddings of a label's texts are averaged and renormalised, as CLIP does it with
-templates. A set of plain names is the very classifier that `Classifier.label_matrix` makes. Knows no store.
+templates. A list of plain names is such a set too (`plain`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from models.errors import InvalidRequest
 from models.labels import hierarchy
@@ -25,8 +25,7 @@ PATH: Final = hierarchy.SEPARATOR
 Mode = Literal["single", "multi"]
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """One label and what else is known of it."""
 
     name: str
@@ -44,9 +43,10 @@ class LabelSet:
     templates: tuple[str, ...] = ()  # templates or presets; none: the model's own
     domain: str | None = None
     mode: Mode = "single"
-    threshold: float | None = None  # of mode "multi"; None: the default of `scoring.multi_label`
+    threshold: float | None = None  # of mode "multi"; None: `scoring.multi_label.THRESHOLD`
     reject: bool = False
-    reject_threshold: float | None = None  # None: the default of `scoring.out_of_set`
+    reject_threshold: float | None = None  # None: `scoring.out_of_set.THRESHOLD`
+    paths: bool = True  # a name with " > " is a path in a tree
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,13 +54,18 @@ class LabelSet:
 
     @property
     def is_tree(self) -> bool:
-        return any(map(hierarchy.is_path, self.names))
+        return self.paths and any(map(hierarchy.is_path, self.names))
 
     @property
     def is_plain(self) -> bool:
-        """Whether a list of names says it all: then the text tower reads what it reads for such a list."""
+        """Whether a list of names says it all."""
         spare = all(not (x.aliases or x.descriptions or x.prompts) for x in self.labels)
         return spare and not self.is_tree
+
+
+def plain(names: Sequence[str], templates: Sequence[str] = ()) -> LabelSet:
+    """The set of plain names: each is read as it stands, also one with " > "."""
+    return LabelSet(tuple(map(Label, names)), tuple(templates), paths=False)
 
 
 def check(label_set: LabelSet) -> None:
@@ -72,14 +77,16 @@ def check(label_set: LabelSet) -> None:
     for position, label in enumerate(label_set.labels):
         field = f"labels[{position}]"
         if not label.name.strip():
-            raise InvalidRequest(f"{field} is empty; every label needs a word", field=field)
+            whole = field if label_set.paths else "labels"  # of plain names the list is the field
+            raise InvalidRequest(f"{field} is empty; every label needs a word", field=whole)
         spelt = hierarchy.join(hierarchy.parse(label.name)) if is_tree else label.name
         if spelt in seen:
             first = f"labels[{seen[spelt]}]"
             raise InvalidRequest(f"{field} repeats {first}: {label.name[:80]!r}", field=field)
         seen[spelt] = position
         for kind in ("aliases", "descriptions", "prompts"):
-            _check_texts(getattr(label, kind), f"{field}.{kind}")
+            if texts := getattr(label, kind):
+                _check_texts(texts, f"{field}.{kind}")
         if any(prompt.count(SLOT) > 1 for prompt in label.prompts):
             raise InvalidRequest(f"{field}.prompts: at most one {SLOT} in each", field=f"{field}.prompts")
     templates = len(templates_for(label_set, "plain"))

@@ -1,7 +1,7 @@
 """Pretrained models worth choosing, as frozen rows. Facts only: nothing is loaded or downloaded here.
 
 Any other `architecture/tag` of open_clip works too; these are those whose accuracy and licence we can state.
-ImageNet accuracies are the authors' or open_clip's (`docs/openclip_results.csv`), zero-shot top-1 in percent.
+ImageNet accuracies are open_clip's or the authors', zero-shot top-1 in percent.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from models import embedded_constants
 EMBEDDED = "embedded"
 
 _OPENCLIP = "open_clip docs/openclip_results.csv"
-_SIGLIP2 = "big_vision README_siglip2.md"
-_PE = "perception_models apps/pe/README.md"
-_MOBILECLIP2 = "ml-mobileclip README.md"
+_SIGLIP2 = "big_vision README of SigLIP 2"
+_PE = "perception_models README of PE"
+_MOBILECLIP = "ml-mobileclip README"
 _MIT = "MIT"
 _APACHE = "Apache-2.0"
 _APPLE = "Apple, research only"
@@ -84,9 +84,9 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row("PE-Core-L-14-336/meta", _APACHE, 83.5, 671, accuracy_source=_PE),
     Row("ViT-SO400M-16-SigLIP2-384/webli", _APACHE, 84.1, 1136, accuracy_source=_SIGLIP2),
-    Row("MobileCLIP2-S0/dfndr2b", _APPLE, 71.5, 75, accuracy_source=_MOBILECLIP2),
-    Row("MobileCLIP2-S2/dfndr2b", _APPLE, 77.2, 99, accuracy_source=_MOBILECLIP2),
-    Row("MobileCLIP2-B/dfndr2b", _APPLE, 79.4, 150, accuracy_source=_MOBILECLIP2),
+    Row("MobileCLIP2-S0/dfndr2b", _APPLE, 71.5, 75, accuracy_source=_MOBILECLIP),
+    Row("MobileCLIP2-S2/dfndr2b", _APPLE, 77.2, 99, accuracy_source=_MOBILECLIP),
+    Row("MobileCLIP2-B/dfndr2b", _APPLE, 79.4, 150, accuracy_source=_MOBILECLIP),
     Row("ViT-B-16/dfn2b", _APPLE, 76.2, 150, 35, None),
     Row("ViT-L-14/dfn2b", _APPLE, 81.4, 428, 162, None),
 )

@@ -1,7 +1,7 @@
 """Honest probabilities: one temperature, fitted on labelled pictures, and how far off probabilities are.
 
 `softmax(logits / temperature)` changes no ranking, only how sure the answer sounds. One temperature a model
-carries over to other label sets (arXiv 2303.12748, 2402.07417), so it can be fitted once. Knows arrays only.
+carries over to other label sets (arXiv 2303.12748, 2402.07417), so it can be fitted once.
 """
 
 from __future__ import annotations

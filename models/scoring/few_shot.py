@@ -6,7 +6,7 @@ f: a picture's unit vector (D,); W: the labels' unit rows (N, D); F: the example
 label each example is of (M, N). One change to the paper, which always has equally many examples a label: an
 example of a label with more of them weighs less, so that a label does not win by its number of examples.
 And alpha and beta, whose best values differ by orders of magnitude between models, are sought relative to how
-much the words' logits vary and to how far apart the examples are. Knows vectors only: no pictures, no store.
+much the words' logits vary and to how far apart the examples are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.scoring.calibration import nll
-from models.scoring.ranking import softmax
+from models.scoring.ranking import cosines, softmax
 
 ALPHA: Final = 1.0
 BETA: Final = 5.5
@@ -68,7 +68,7 @@ def logits(
     beta: float = BETA,
 ) -> NDArray[np.float64]:
     """What the examples add to the logits of the words: (N,) or (B, N)."""
-    affinity = np.exp(-beta * (1.0 - np.asarray(query @ keys.T, dtype=np.float64)))  # (…, M)
+    affinity = np.exp(-beta * (1.0 - np.asarray(cosines(query, keys), dtype=np.float64)))  # (…, M)
     count = np.bincount(labels, minlength=n_classes)  # (N,)
     return np.asarray(alpha * _by_label(affinity, labels, n_classes) * _weights(count))
 
@@ -121,13 +121,13 @@ class _HeldOut:
     def of(
         cls, keys: Vectors, labels: NDArray[np.intp], matrix: Vectors, rows: NDArray[np.intp], scale: float
     ) -> _HeldOut:
-        own = np.arange(len(rows))
+        place = np.arange(len(rows))
         distance = 1.0 - np.asarray(keys[rows] @ keys.T, dtype=np.float64)  # (R, M)
-        distance[own, rows] = 0.0
+        distance[place, rows] = 0.0
         unit = max(float(distance.sum() / (len(rows) * (len(keys) - 1))), 1e-3)
-        distance[own, rows] = np.inf  # exp(-inf) = 0: left out
+        distance[place, rows] = np.inf  # exp(-inf) = 0: left out
         left = np.repeat(np.bincount(labels, minlength=len(matrix))[None], len(rows), axis=0)  # (R, N)
-        left[own, labels[rows]] -= 1
+        left[place, labels[rows]] -= 1
         words = scale * np.asarray(keys[rows] @ matrix.T, dtype=np.float64)  # (R, N)
         return cls(labels[rows], words, distance / unit, unit, labels, _weights(left))
 
@@ -169,7 +169,7 @@ def _weights(count: NDArray[np.intp]) -> NDArray[np.float64]:
 def _by_label(affinity: NDArray[np.float64], labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
     """Sums over the examples of each label, (…, M) -> (…, N): A L without the zeros of L."""
     order = np.argsort(labels, kind="stable")
-    found, starts = np.unique(labels[order], return_index=True)
+    present, starts = np.unique(labels[order], return_index=True)
     sums = np.zeros((*affinity.shape[:-1], n_classes))
-    sums[..., found] = np.add.reduceat(affinity[..., order], starts, axis=-1)
+    sums[..., present] = np.add.reduceat(affinity[..., order], starts, axis=-1)
     return sums

@@ -7,7 +7,6 @@ captions name what is there and CLIP does not read the "no" (arXiv 2409.08381). 
 looks to words that have nothing to do with it: the similarity is normalised by the picture's own similarities
 to the bank of unrelated nouns (the T-norm of speaker verification, Auckenthaler et al. 2000: mean and
 deviation over a cohort of impostors), and a fitted logistic curve makes it a probability (Platt 1999).
-Knows arrays only.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ is the share of probability that the labels keep; a picture of something else gi
 Unlike the paper's, both sides weigh the same however many they are (the mean of the exponentials, not their
 sum), so that a score means the same for 3 labels as for 300: 0.5 is a picture that fits the labels no better
 than it fits anything. The paper's groups of nouns and its choice of distant ones are left away; nouns are
-left out only where they may mean the same as a label. bench/answers.py measures both. Knows vectors only.
+left out only where they may mean the same as a label. bench/answers.py measures both.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.scoring.ranking import cosines
 
 THRESHOLD: Final = 0.5
 """Score below which a picture is said to fit none of the labels: it fits unrelated words better. How many
@@ -38,21 +40,22 @@ def unrelated(matrix: Vectors, bank: Vectors, *, kept: float = KEPT) -> NDArray[
 
     Depends on the labels only, so it is worth keeping with a label set.
     """
-    closeness = (bank @ matrix.T).max(axis=1)  # (K,)
+    closeness = np.full(len(bank), -np.inf, dtype=np.float32)  # (K,)
+    for label in matrix:
+        np.maximum(closeness, cosines(label, bank), out=closeness)
     return np.sort(np.argsort(closeness, kind="stable")[: max(1, round(kept * len(bank)))])
 
 
 def score(
-    query: Vectors,  # (D,) or (B, D), unit rows
-    matrix: Vectors,  # (N, D), unit rows: the labels
-    bank: Vectors,  # (K, D), unit rows: unrelated nouns
+    to_labels: Vectors,  # (…, N): similarities of pictures to the labels
+    to_nouns: Vectors,  # (…, K): of the same pictures to unrelated nouns
     *,
     logit_scale: float,
 ) -> NDArray[np.float64]:
-    """The share of probability that the labels keep, 0 … 1: () or (B,)."""
-    labels = _log_mean_exp(logit_scale * np.asarray(query @ matrix.T, dtype=np.float64))  # (…,)
-    against = _log_mean_exp(logit_scale * np.asarray(query @ bank.T, dtype=np.float64))  # (…,)
-    return np.asarray(1.0 / (1.0 + np.exp(np.clip(against - labels, -700, 700))))
+    """The share of probability that the labels keep, 0 … 1: (…,)."""
+    labels = _log_mean_exp(logit_scale * np.asarray(to_labels, dtype=np.float64))  # (…,)
+    nouns = _log_mean_exp(logit_scale * np.asarray(to_nouns, dtype=np.float64))  # (…,)
+    return np.asarray(1.0 / (1.0 + np.exp(np.clip(nouns - labels, -700, 700))))
 
 
 def _log_mean_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:

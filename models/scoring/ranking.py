@@ -1,4 +1,4 @@
-"""Cosine similarities to a ranking. Pure numpy: no tensors, no model."""
+"""Cosine similarities to a ranking."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
-def cosines(matrix: LabelMatrix, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Similarities of one picture's vector (D,) to all labels: (N,).
+def cosines(vectors: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Similarities of unit vectors, one (D,) or several (B, D), to unit rows (N, D): (N,) or (B, N).
 
-    Row by row: a product with a whole matrix of 1,000 labels wakes OpenBLAS's threads, which go on spinning
-    for tens of milliseconds and keep the encoder from its cores.
+    Of one vector row by row: a product with a whole matrix of 1,000 labels wakes OpenBLAS's threads, which go
+    on spinning for tens of milliseconds and keep the encoder from its cores.
     """
-    similarities: NDArray[np.float32] = np.vecdot(matrix.vectors, vector)
+    similarities: NDArray[np.float32] = np.vecdot(rows, vectors) if vectors.ndim == 1 else vectors @ rows.T
     return similarities
 
 
@@ -48,7 +48,7 @@ def rank(
     Probabilities are over all labels, also when only `top_k` are returned; a bias (SigLIP's) is the same for
     every label, so it cancels out of the softmax.
     """
-    similarities = cosines(matrix, vector)  # (N,)
+    similarities = cosines(vector, matrix.vectors)  # (N,)
     probabilities = softmax(similarities.astype(np.float64) * logit_scale)  # (N,)
     return [
         Ranked(matrix.labels[i], float(similarities[i]), float(probabilities[i]))

@@ -1,4 +1,4 @@
-"""A picture's vector to an answer, with everything that a label set may ask for. Pure numpy.
+"""A picture's vector to an answer, with everything that a label set may ask for.
 
     words ─ cosine × logit scale ─┐
                                   ├─ logits ─ / temperature ─ softmax ─ a ranking, and the tree's levels
@@ -6,7 +6,7 @@
     nouns ─ NegLabel ─ does it fit any of the labels?
 
 Of plain labels without any of that, `Classifier.rank` is the answer, to the last bit. Rejection goes by the
-words alone: what examples add says which label, and is positive for any picture. Knows no model and no store.
+words alone: what examples add says which label, and is positive for any picture.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Scorer:
     mode: Mode
     thresholds: NDArray[np.float64]  # (N,), of mode "multi"
     bank: Vectors | None  # (K, D): nouns that say how a picture looks to any words
-    rivals: Vectors | None  # (K', D): those of them that have nothing to do with the labels; to reject by
+    rivals: NDArray[np.intp] | None  # (K',), which of them have nothing to do with the labels; to reject by
     reject_threshold: float
     is_tree: bool
 
@@ -103,12 +103,12 @@ def idle(label_set: LabelSet, given: Collection[str] | None = None) -> tuple[str
     if given is None:
         given = [name for name in ("threshold", "reject_threshold") if getattr(label_set, name) is not None]
         given += ["threshold" for label in label_set.labels if label.threshold is not None]
-    told = []
+    warnings = []
     if label_set.mode == "single" and "threshold" in given:
-        told.append("threshold is for mode multi: it has no effect here")
+        warnings.append("threshold is for mode multi: it has no effect here")
     if not label_set.reject and "reject_threshold" in given:
-        told.append("reject_threshold is for reject=true: it has no effect here")
-    return tuple(told)
+        warnings.append("reject_threshold is for reject=true: it has no effect here")
+    return tuple(warnings)
 
 
 def scorer(
@@ -122,12 +122,11 @@ def scorer(
     fitted: Fitted | None = None,
 ) -> Scorer:
     """The parts put together; `bank` where `needs_bank` says so."""
-    own = {label.name: label.threshold for label in label_set.labels}
-    everywhere = multi_label.THRESHOLD if label_set.threshold is None else label_set.threshold
-    limits = [everywhere if own.get(name) is None else own[name] for name in matrix.labels]
+    of_set = multi_label.THRESHOLD if label_set.threshold is None else label_set.threshold
+    of_labels = {label.name: label.threshold for label in label_set.labels if label.threshold is not None}
     rivals = None
     if label_set.reject and bank is not None:
-        rivals = bank[out_of_set.unrelated(matrix.vectors, bank)]
+        rivals = out_of_set.unrelated(matrix.vectors, bank)
     threshold = label_set.reject_threshold
     return Scorer(
         matrix=matrix,
@@ -136,7 +135,7 @@ def scorer(
         fitted=fitted or Fitted(),
         examples=examples,
         mode=label_set.mode,
-        thresholds=np.array(limits, dtype=np.float64),
+        thresholds=np.array([of_labels.get(name, of_set) for name in matrix.labels], dtype=np.float64),
         bank=bank,
         rivals=rivals,
         reject_threshold=out_of_set.THRESHOLD if threshold is None else threshold,
@@ -165,7 +164,7 @@ def _rows(owners: Sequence[str], matrix: LabelMatrix) -> NDArray[np.intp]:
 
 def logits(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
     """Logits of words and examples together: (D,) -> (N,) or (B, D) -> (B, N)."""
-    return _logits(scorer, vectors, vectors @ scorer.matrix.vectors.T)
+    return _logits(scorer, vectors, cosines(vectors, scorer.matrix.vectors))
 
 
 def _logits(scorer: Scorer, vectors: Vectors, similarities: Vectors) -> NDArray[np.float64]:
@@ -174,52 +173,44 @@ def _logits(scorer: Scorer, vectors: Vectors, similarities: Vectors) -> NDArray[
         return words
     keys, owners, constants = scorer.examples.keys, scorer.examples.owners, scorer.examples.constants
     size = len(scorer.matrix.labels)
-    seen = few_shot.logits(vectors, keys, owners, size, alpha=constants.alpha, beta=constants.beta)
-    return words + seen
+    return words + few_shot.logits(vectors, keys, owners, size, alpha=constants.alpha, beta=constants.beta)
 
 
-def probabilities(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
-    """Probabilities of the labels: (D,) -> (N,) or (B, D) -> (B, N)."""
-    return _probabilities(scorer, vectors, logits(scorer, vectors))
+def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answer:
+    """The answer for one picture's vector (D,): the most probable label first."""
+    labels = scorer.matrix.labels
+    # Each matrix is read once, which is what takes the time.
+    similarities = cosines(vector, scorer.matrix.vectors)  # (N,)
+    to_nouns = None if scorer.bank is None else cosines(vector, scorer.bank)  # (K,)
+    raw = _logits(scorer, vector, similarities)  # (N,)
+    probabilities = _probabilities(scorer, raw, to_nouns)  # (N,)
+    several = scorer.mode == "multi"
+    ranking = tuple(
+        Place(
+            labels[i],
+            float(similarities[i]),
+            float(probabilities[i]),
+            bool(probabilities[i] >= scorer.thresholds[i]) if several else None,
+        )
+        for i in best(raw, top_k)  # the order of the probabilities, also where they are too small to tell
+    )
+    tree = None
+    if scorer.is_tree and not several:
+        tree = hierarchy.roll_up(dict(zip(labels, probabilities.tolist(), strict=True)))
+    rejection = None
+    if scorer.rivals is not None and to_nouns is not None:
+        score = out_of_set.score(similarities, to_nouns[scorer.rivals], logit_scale=scorer.logit_scale)
+        rejection = Rejection(float(score), scorer.reject_threshold)
+    return Answer(ranking, rejection, tree)
 
 
-def _probabilities(scorer: Scorer, vectors: Vectors, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+def _probabilities(scorer: Scorer, raw: NDArray[np.float64], to_nouns: Vectors | None) -> NDArray[np.float64]:
+    """Of the labels, from their logits (N,) and the picture's similarities to the nouns (K,): (N,)."""
     if scorer.mode == "single":
         return softmax(raw / scorer.fitted.temperature)
     if scorer.logit_bias is not None:
         return multi_label.sigmoid(
             raw / scorer.logit_scale, logit_scale=scorer.logit_scale, logit_bias=scorer.logit_bias
         )
-    assert scorer.bank is not None, "mode multi of a softmax model needs the bank"
-    return multi_label.against_absence(raw / scorer.logit_scale, vectors @ scorer.bank.T, scorer.fitted.curve)
-
-
-def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answer:
-    """The answer for one picture's vector (D,): the most probable label first."""
-    matrix = scorer.matrix
-    similarities = cosines(matrix, vector)  # (N,)
-    raw = _logits(
-        scorer, vector, similarities
-    )  # (N,): a large matrix is read once, which is what takes the time
-    found = _probabilities(scorer, vector, raw)  # (N,)
-    several = scorer.mode == "multi"
-    ranking = tuple(
-        Place(
-            matrix.labels[i],
-            float(similarities[i]),
-            float(found[i]),
-            bool(found[i] >= scorer.thresholds[i]) if several else None,
-        )
-        for i in best(raw, top_k)  # the order of the probabilities, also where they are too small to tell
-    )
-    tree = None
-    if scorer.is_tree and not several:
-        tree = hierarchy.roll_up(dict(zip(matrix.labels, found.tolist(), strict=True)))
-    return Answer(ranking, _rejection(scorer, vector), tree)
-
-
-def _rejection(scorer: Scorer, vector: Vectors) -> Rejection | None:
-    if scorer.rivals is None:
-        return None
-    score = out_of_set.score(vector, scorer.matrix.vectors, scorer.rivals, logit_scale=scorer.logit_scale)
-    return Rejection(float(score), scorer.reject_threshold)
+    assert to_nouns is not None, "mode multi of a softmax model needs the bank"
+    return multi_label.against_absence(raw / scorer.logit_scale, to_nouns, scorer.fitted.curve)

@@ -11,6 +11,7 @@ import numpy as np
 
 from models.errors import ImageRejected
 from models.labels.label_matrix import LabelMatrix
+from models.labels.label_set import LabelSet
 
 DIMENSIONS = 64
 
@@ -59,9 +60,10 @@ class FakeClassifier:
             raise ImageRejected("empty", "no bytes")
         return FakeImage(direction(data.decode()))
 
-    def label_matrix(self, labels, *, templates=(), deadline=None) -> Future:
+    def label_set_matrix(self, label_set: LabelSet) -> Future:
         done: Future = Future()
-        done.set_result(LabelMatrix(tuple(labels), np.stack([direction(label) for label in labels])))
+        rows = np.stack([direction(name) for name in label_set.names])
+        done.set_result(LabelMatrix(label_set.names, rows))
         return done
 
     def label_set_matrix(self, label_set, *, deadline=None) -> Future:

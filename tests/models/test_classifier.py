@@ -12,6 +12,7 @@ import torch
 import models
 from models.classifier import STALLED_S, Classifier
 from models.errors import DeadlineExceeded, ImageRejected, InvalidRequest, ModelUnavailable, ShuttingDown
+from models.labels.label_set import Label, LabelSet
 
 LABELS = ["cat", "coffee cup", "motorcycle", "airplane"]
 
@@ -97,6 +98,28 @@ def test_no_label_and_an_empty_label_are_errors(classifier: Classifier, labels: 
     with pytest.raises(InvalidRequest) as caught:
         classifier.label_matrix(labels)
     assert caught.value.field == "labels"
+
+
+def test_a_set_of_plain_names_is_the_classifier_of_the_list(classifier: Classifier) -> None:
+    names = ["heron", "stork"]
+    listed = classifier.label_matrix(names, templates=["openai-7"]).result()
+    label_set = LabelSet(tuple(map(Label, names)), templates=("openai-7",))
+    stored = classifier.label_set_matrix(label_set).result()
+    assert stored.labels == listed.labels and np.array_equal(stored.vectors, listed.vectors)
+    assert classifier.label_set_matrix(label_set).result() is stored, "the matrix is kept"
+
+
+def test_a_label_is_the_mean_of_its_texts(classifier: Classifier) -> None:
+    label_set = LabelSet((Label("heron", aliases=("egret",)), Label("stork")), templates=("a {}.",))
+    matrix = classifier.label_set_matrix(label_set).result()
+    heron, egret, stork = classifier.embed_texts(["a heron.", "a egret.", "a stork."]).result()
+    mean = (heron + egret) / 2
+    np.testing.assert_allclose(matrix.vectors, [mean / np.linalg.norm(mean), stork], atol=1e-6)
+
+
+def test_a_set_that_repeats_a_name_with_other_texts_is_an_error(classifier: Classifier) -> None:
+    with pytest.raises(InvalidRequest, match=r"labels\[1\] repeats labels\[0\]"):
+        classifier.label_set_matrix(LabelSet((Label("heron"), Label("heron", aliases=("egret",)))))
 
 
 @pytest.mark.parametrize("template", ["no slot", "{} and {}", "", "nothing-preset"])

@@ -16,7 +16,7 @@ from PIL import Image
 
 import models
 from models.classifier import Classifier, ServingOptions
-from models.labels.prompts import PRESETS, fill
+from models.labels.prompts import fill, preset
 
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "a red bicycle that leans against a wall", "dog")
 TOLERANCE = 1e-4
@@ -76,7 +76,7 @@ def test_similarities_and_probabilities_are_open_clips(
     files = list(photographs.values())
     answer = ours.classify(files, LABELS, templates=["photo"])
     images = reference.images(files)
-    texts = reference.zero_shot_classifier(LABELS, PRESETS["photo"])
+    texts = reference.zero_shot_classifier(LABELS, preset("photo"))
     similarities = (images @ texts.T).numpy()
     probabilities = reference.probabilities(images, texts).numpy()
     for row, result in enumerate(answer.results):
@@ -89,7 +89,7 @@ def test_similarities_and_probabilities_are_open_clips(
 def test_classifier_weights_are_build_zero_shot_classifiers(pair: tuple[Classifier, Reference]) -> None:
     ours, reference = pair
     matrix = ours.label_matrix(LABELS[:3], templates=["openai-7"]).result()
-    weights = reference.zero_shot_classifier(LABELS[:3], PRESETS["openai-7"]).numpy()
+    weights = reference.zero_shot_classifier(LABELS[:3], preset("openai-7")).numpy()
     np.testing.assert_allclose(matrix.vectors, weights, atol=1e-5)
 
 

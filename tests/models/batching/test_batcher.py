@@ -103,6 +103,22 @@ def test_one_bad_item_of_64_costs_only_itself() -> None:
     batcher.close()
 
 
+def test_a_failure_is_logged_once_with_its_traceback_and_the_caller_gets_the_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encode = Recorder()
+    batcher = start(encode)
+    held(encode, batcher)
+    futures = [batcher.submit("images", i) for i in range(10, 16)]
+    encode.gate.set()
+    with pytest.raises(EncoderFailed) as caught:
+        futures[3].result(WAIT_S)
+    batcher.close()
+    assert "13 is a bad picture" in str(caught.value.__cause__) and "13 is" not in caught.value.message
+    (record,) = caplog.records
+    assert "Traceback" in record.message and "13 is a bad picture" in record.message
+
+
 def test_a_failure_is_remembered_until_a_forward_succeeds() -> None:
     batcher = start(Recorder())
     with pytest.raises(EncoderFailed):

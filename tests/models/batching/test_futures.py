@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.batching.futures import go_on
+from models.batching.futures import go_on, submit_unawaited
 from models.errors import ShuttingDown
 
 
@@ -51,3 +51,16 @@ def test_a_caller_that_leaves_takes_the_first_one_with_it() -> None:
         go_on(inner, outer, abs, pool)
         outer.cancel()
     assert inner.cancelled()
+
+
+def test_what_nobody_waits_for_is_logged_when_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(divisor: int) -> float:
+        return 1 / divisor
+
+    with ThreadPoolExecutor(1) as pool:
+        submit_unawaited(pool, broken, 1)
+        submit_unawaited(pool, broken, 0)
+    (record,) = caplog.records
+    assert "broken failed" in record.message and "ZeroDivisionError" in caplog.text
+    submit_unawaited(pool, broken, 0)  # the pool has shut down: nothing is done
+    assert len(caplog.records) == 1

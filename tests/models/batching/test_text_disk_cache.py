@@ -1,29 +1,27 @@
 """Text embeddings outlive the process, whatever happens to their file."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import models
-from models.batching.text_disk_cache import TextStore, digest
-from models.classifier import ServingOptions
+from models.batching import text_disk_cache
+from models.batching.text_disk_cache import TextDiskCache, digest, model_key
+from models.classifier import Classifier, ServingOptions
+from models.pretrained.tokenizer import Tokens
 
 VECTORS = {text: np.array([len(text), i], dtype=np.float32) for i, text in enumerate(("cat", "dog", "horse"))}
 
 
-def store(folder: Path, **options: int) -> TextStore:
-    return TextStore(
-        folder,
-        fingerprint="f" * 64,
-        config=str(options.get("config", 0)),
-        precision="fp32",
-        dimension=2,
-        max_bytes=options.get("max_bytes", 1 << 20),
-    )
+def store(folder: Path, *, key: str = "model", max_bytes: int = 1 << 20) -> TextDiskCache:
+    return TextDiskCache(folder, key=key, dimension=2, max_bytes=max_bytes)
 
 
-def written(folder: Path) -> TextStore:
+def written(folder: Path) -> TextDiskCache:
     made = store(folder)
     made.append((digest(text), vector) for text, vector in VECTORS.items())
     return made
@@ -59,15 +57,38 @@ def test_a_damaged_record_is_skipped(tmp_path: Path) -> None:
 
 def test_another_model_reads_nothing(tmp_path: Path) -> None:
     written(tmp_path)
-    other = TextStore(
-        tmp_path, fingerprint="0" * 64, config="0", precision="fp32", dimension=2, max_bytes=1 << 20
-    )
-    assert dict(other.read()) == {}
+    assert dict(store(tmp_path, key="other").read()) == {}
 
 
-def test_the_same_weights_in_other_towers_read_nothing(tmp_path: Path) -> None:
-    written(tmp_path)
-    assert dict(store(tmp_path, config=1).read()) == {}
+class OtherTokens:
+    """The embedded model's tokenizer, but case counts."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+        return self._tokens.encode([text.replace("DOGS", "cats") for text in texts])
+
+
+def test_whatever_decides_a_vector_is_in_the_models_key(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, tokens = classifier.info, classifier._tokens
+    keys = {model_key(info, tokens)}
+    for changes in (
+        {"fingerprint": "0" * 64},
+        {"config": "0"},  # other towers or tokenizer
+        {"precision": "int8"},
+        {"encoder": "other"},
+        {"embed_dim": 1},
+    ):
+        keys.add(model_key(replace(info, **changes), tokens))
+    keys.add(model_key(info, OtherTokens(tokens)))
+    monkeypatch.setattr(text_disk_cache, "version", lambda package: f"next {package}")
+    keys.add(model_key(info, tokens))
+    assert len(keys) == 8
+    monkeypatch.undo()
+    assert model_key(replace(info, name="renamed", device="elsewhere"), tokens) in keys
 
 
 def test_its_size_is_bounded(tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ def test_a_missing_file_is_named_and_the_others_are_read(tmp_path: Path) -> None
     assert second.problem is None and second.data == b"b"
 
 
+def test_a_device_on_a_list_is_named_and_not_read(tmp_path: Path) -> None:
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    listing = tmp_path / "list.csv"
+    listing.write_text("zero.jpg,cat\n")
+    (loaded,) = load(find(listing))
+    assert (loaded.data, loaded.problem) == (b"", "not a regular file")
+
+
 def test_a_sample_is_the_same_for_the_same_seed_and_keeps_all_labels(tmp_path: Path) -> None:
     whole = find(tar(tmp_path / "a.tar", {f"c{i % 7}/{i}.jpg": bytes([i]) for i in range(70)}, "w"))
     some = sample(whole, 10, seed=3)

@@ -18,7 +18,7 @@ def test_pictures_keep_their_order_and_bad_ones_are_named(tmp_path: Path) -> Non
         (tmp_path / f"c{i % 4}").mkdir(exist_ok=True)
         (tmp_path / f"c{i % 4}" / f"{i:02}.jpg").write_bytes(b"" if i in (5, 6) else f"picture {i}".encode())
     seen: list[tuple[int, int]] = []
-    found = embed(FakeClassifier(), find(tmp_path), progress=lambda *at: seen.append(at), read_ahead=4)
+    found = embed(FakeClassifier(), find(tmp_path), progress=lambda *at: seen.append(at), ahead=4)
     assert [(u.name, u.reason) for u in found.unreadable] == [("c1/05.jpg", "empty"), ("c2/06.jpg", "empty")]
     assert len(found.items) == len(found.vectors) == 38
     for item, row in zip(found.items, found.vectors, strict=True):
@@ -47,5 +47,5 @@ def test_no_more_than_the_read_ahead_is_under_way(tmp_path: Path) -> None:
     for i in range(60):
         (tmp_path / "cat" / f"{i}.jpg").write_bytes(b"cat")
     classifier = FakeClassifier()
-    embed(classifier, find(tmp_path), read_ahead=5)
+    embed(classifier, find(tmp_path), ahead=5)
     assert 1 <= classifier.most_under_way <= 5

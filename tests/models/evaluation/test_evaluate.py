@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import InvalidRequest
-from models.evaluation.dataset import Item, find
+from models.evaluation.dataset import LabelledPicture, find
 from models.evaluation.embed_dataset import EmbeddedSet
 from models.evaluation.evaluate import evaluate, measure
 from models.labels.label_matrix import LabelMatrix
@@ -32,7 +32,7 @@ def random_set(images: int, classes: int) -> tuple[EmbeddedSet, LabelMatrix]:
     truth = rng.integers(classes, size=images)
     rows = matrix.vectors[truth] * 0.5 + unit(rng, images, 12)
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    items = tuple(Item(f"{i}.jpg", matrix.labels[t], i) for i, t in enumerate(truth))
+    items = tuple(LabelledPicture(f"{i}.jpg", matrix.labels[t], i) for i, t in enumerate(truth))
     return EmbeddedSet(items, rows, (), 2.0), matrix
 
 
@@ -93,7 +93,7 @@ def test_examples_count_in_what_is_measured() -> None:
 def test_equal_similarities_rank_in_the_order_of_the_labels() -> None:
     same = np.tile(np.eye(3, dtype=np.float32)[:1], (6, 1))
     matrix = LabelMatrix(("a", "b", "c", "d", "e", "f"), same)
-    items = (Item("1", "a", 1), Item("2", "e", 2), Item("3", "f", 3))
+    items = (LabelledPicture("1", "a", 1), LabelledPicture("2", "e", 2), LabelledPicture("3", "f", 3))
     found = measure(EmbeddedSet(items, same[:3], (), 0.0), words(matrix, 1.0), model="m", template="t")
     assert found.top1 == pytest.approx(1 / 3)
     assert found.top5 == pytest.approx(2 / 3)

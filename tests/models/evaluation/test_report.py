@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
-from models.evaluation.dataset import Item
+import pytest
+
+from models.evaluation.dataset import LabelledPicture
 from models.evaluation.embed_dataset import Unreadable
-from models.evaluation.evaluate import Mistake, measure
+from models.evaluation.evaluate import ClassScore, Mistake, measure
 from models.evaluation.report import render
+from models.scoring.calibration import Bin
 from tests.models.evaluation.test_evaluate import random_set, words
 
 NASTY = '<script>alert("1")</script>'
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawings(page: str) -> list[ElementTree.Element]:
+    return [ElementTree.fromstring(text) for text in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
 
 
 class Page(HTMLParser):
@@ -84,7 +96,7 @@ def test_the_page_loads_and_runs_nothing() -> None:
 
 
 def test_names_of_files_and_labels_are_only_text() -> None:
-    mistake = Mistake(Item(NASTY, NASTY, 0), NASTY, 0.9)
+    mistake = Mistake(LabelledPicture(NASTY, NASTY, 0), NASTY, 0.9)
     found = replace(
         evaluation(),
         model=NASTY,
@@ -102,3 +114,24 @@ def test_names_of_files_and_labels_are_only_text() -> None:
 def test_a_set_without_mistakes_has_a_page_too() -> None:
     found = replace(evaluation(), mistakes=(), confusions=(), seconds=0.0)
     assert "No mistakes" in Page(render([found], source="set")).text
+
+
+def test_a_bar_is_as_high_as_the_accuracy_and_empty_bins_have_none() -> None:
+    bins = (Bin(0.0, 0.5, 0, 0.25, 0.0), Bin(0.5, 1.0, 10, 0.8, 0.6))
+    drawing, _ = drawings(render([replace(evaluation(), reliability=bins)], source="set"))
+    frame, bar = drawing.iter(f"{SVG}rect")
+    side = float(frame.get("height"))
+    assert float(bar.get("height")) == pytest.approx(0.6 * side)
+    assert float(bar.get("y")) + float(bar.get("height")) == pytest.approx(side, abs=0.1)
+    (dot,) = drawing.iter(f"{SVG}circle")
+    assert float(dot.get("cx")) == pytest.approx(float(frame.get("x")) + 0.8 * side)
+    assert bar.find(f"{SVG}title").text == "50% to 100% sure: 10 pictures, 60.0% right"
+
+
+def test_labels_bars_are_as_long_as_their_accuracy() -> None:
+    scores = (ClassScore("<b>&", 3, 1.0), ClassScore("x" * 30, 4, 0.5), ClassScore("none", 5, 0.0))
+    _, drawing = drawings(render([replace(evaluation(), per_class=scores)], source="set"))
+    widths = [float(bar.get("width")) for bar in drawing.iter(f"{SVG}rect")]
+    assert widths[1] == pytest.approx(widths[0] / 2) and widths[2] == 1
+    text = "".join(drawing.itertext())
+    assert "<b>&" in text and "50% of 4" in text and "\n" + "x" * 27 + "…\n" in text

@@ -11,7 +11,7 @@ import pytest
 from PIL import GifImagePlugin, Image, WebPImagePlugin
 
 from models.errors import ImageRejected
-from models.images.decode import ImageLimits, Picture, decode
+from models.images.decode import DecodedImage, ImageLimits, decode
 from tests import hostile
 from tests.hostile import encoded, photograph, png
 
@@ -25,7 +25,7 @@ def rejected(data: bytes, limits: ImageLimits = LIMITS) -> ImageRejected:
     return caught.value
 
 
-def pixels(picture: Picture) -> np.ndarray:
+def pixels(picture: DecodedImage) -> np.ndarray:
     assert picture.rgb.mode == "RGB"
     return np.asarray(picture.rgb).astype(int)
 
@@ -149,6 +149,22 @@ def test_limits_are_named_in_the_message() -> None:
     assert decode(data, ImageLimits(max_pixels=19_200, max_bytes=len(data))).width == 160
 
 
+def test_a_side_is_limited_and_the_longest_is_decoded() -> None:
+    row = (b"IDAT", zlib.compress(bytes(65_535 // 8 + 2)))
+    longest = png(65_535, 1, row, depth=1, colour=0)
+    assert (decode(longest, LIMITS).width, decode(longest, LIMITS).height) == (65_535, 1)
+    assert rejected(png(65_536, 1, row, depth=1, colour=0)).message == (
+        "65536 × 1 pixels; at most 65,535 a side are accepted"
+    )
+
+
+def test_the_limit_of_a_costly_format_is_named_in_pixels() -> None:
+    data = encoded(PHOTO, "WEBP")
+    error = rejected(data, ImageLimits(max_scan_pixels=250_000))
+    assert error.reason == "too_costly"
+    assert "19,200 pixels that take 25 decoding passes; at most 10,000 such pixels" in error.message
+
+
 def test_more_than_pillows_own_limit_is_the_operators_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow would warn at 1,000 and refuse at 2,000
     for name, data in hostile.seeds().items():
@@ -205,6 +221,12 @@ def test_no_traceback_keeps_the_picture() -> None:
     error = rejected(encoded(PHOTO, "JPEG")[:2000])
     assert error.__cause__ is None
     assert error.__context__ is None
+
+
+def test_why_a_file_is_damaged_can_be_looked_up_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "models.images.decode")
+    rejected(encoded(PHOTO, "PNG")[:100])
+    assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
 def test_out_of_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

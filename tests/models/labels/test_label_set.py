@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.errors import InvalidRequest
-from models.labels.label_set import Label, LabelSet, check, templates_for, texts_of
-from models.labels.zero_shot import average
+from models.labels.label_set import Label, LabelSet, check, plain, templates_for, texts_of
+from models.labels.zero_shot import mean_rows
 
 
 def texts(*labels: Label, templates: tuple[str, ...] = ("a {}",)):
@@ -40,6 +40,13 @@ def test_arrows_and_comparisons_are_plain_labels() -> None:
     assert not LabelSet((Label("a > b"),)).is_plain
 
 
+def test_of_plain_names_one_with_an_arrow_is_read_as_it_stands() -> None:
+    label_set = plain(["a > b", "c"], ["a {}"])
+    check(label_set)
+    assert label_set.is_plain and not label_set.is_tree
+    assert texts_of(label_set, label_set.templates) == [("a a > b",), ("a c",)]
+
+
 def test_the_domain_goes_into_every_template() -> None:
     label_set = LabelSet((Label("olive"),), templates=("a photo of a {}.", "plain"), domain="food")
     assert templates_for(label_set, "photo") == ("a photo of a food: a {}.", "food: {}")
@@ -49,7 +56,7 @@ def test_the_domain_goes_into_every_template() -> None:
 def test_rows_are_means_brought_to_unit_norm() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(6, 4)).astype(np.float32)
-    found = average(rows, np.array([1, 3, 2]))
+    found = mean_rows(rows, np.array([1, 3, 2]))
     for row, part in zip(found, (rows[:1], rows[1:4], rows[4:]), strict=True):
         mean = part.mean(axis=0)
         np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-5)

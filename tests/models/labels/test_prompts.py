@@ -14,23 +14,24 @@ from models.labels.prompts import (
     PRESETS,
     check_prompts,
     fill,
+    preset,
     templates_of,
     with_domain,
 )
 
 
 @pytest.mark.parametrize(
-    ("preset", "theirs"),
+    ("name", "theirs"),
     [("openai-7", "SIMPLE_IMAGENET_TEMPLATES"), ("openai-80", "OPENAI_IMAGENET_TEMPLATES")],
 )
-def test_presets_are_open_clips_own_lists(preset: str, theirs: str) -> None:
+def test_presets_are_open_clips_own_lists(name: str, theirs: str) -> None:
     metadata = pytest.importorskip("open_clip.zero_shot_metadata")
     published = [template("Egyptian cat") for template in getattr(metadata, theirs)]
-    assert [fill(template, "Egyptian cat") for template in PRESETS[preset]] == published
+    assert [fill(template, "Egyptian cat") for template in preset(name)] == published
 
 
 def test_presets_are_named_as_the_issue_names_them() -> None:
-    assert {name: len(templates) for name, templates in PRESETS.items()} == {
+    assert {name: len(preset(name)) for name in PRESETS} == {
         "plain": 1,
         "photo": 1,
         "openai-7": 7,
@@ -66,13 +67,13 @@ def test_braces_of_a_label_are_plain_characters() -> None:
 
 def test_a_domain_goes_before_the_label() -> None:
     assert with_domain(["a photo of a {}.", "{}"], "of food") == ("a photo of a food: a {}.", "food: {}")
-    assert templates_of(with_domain(PRESETS["openai-80"], "pet"))
+    assert templates_of(with_domain(preset("openai-80"), "pet"))
 
 
 @pytest.mark.parametrize("domain", ["", " ", "{}", "x" * 61])
 def test_what_is_no_domain_is_refused_with_its_field(domain: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        with_domain(PRESETS["plain"], domain)
+        with_domain(preset("plain"), domain)
     assert caught.value.field == "domain"
 
 

@@ -89,10 +89,36 @@ def test_rejection_goes_by_the_words(rng, matrix: LabelMatrix) -> None:
     label_set = labels(reject=True)
     found = answer(scorer(label_set, matrix, logit_scale=SCALE, bank=bank), vector).rejection
     nouns = bank[out_of_set.unrelated(matrix.vectors, bank)]
-    expected = out_of_set.score(vector, matrix.vectors, nouns, logit_scale=SCALE)
+    expected = out_of_set.score(matrix.vectors @ vector, nouns @ vector, logit_scale=SCALE)
     assert found is not None and found.score == pytest.approx(float(expected))
     assert found.rejected == (found.score < out_of_set.THRESHOLD)
     assert answer(scorer(labels(), matrix, logit_scale=SCALE), vector).rejection is None
+
+
+class Watched(np.ndarray):
+    """Rows that are to be compared with a picture once, and never by a product that wakes other threads."""
+
+    compared = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        assert ufunc is not np.matmul, "a product with a whole matrix wakes the threads of BLAS"
+        for rows in inputs:
+            if isinstance(rows, Watched) and ufunc is np.vecdot:
+                rows.compared += 1
+        plain = [np.asarray(rows) for rows in inputs]
+        return getattr(ufunc, method)(*plain, **options)
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_an_answer_reads_each_matrix_once_and_wakes_no_threads(rng, mode: str) -> None:
+    words, bank, keys = (unit(rng, rows, 16).view(Watched) for rows in (4, 60, 8))
+    matrix = LabelMatrix(NAMES, words)
+    examples = examples_of(keys, [NAMES[i % 4] for i in range(8)], matrix, few_shot.Constants())
+    made = scorer(labels(mode=mode, reject=True), matrix, logit_scale=SCALE, bank=bank, examples=examples)
+    bank.compared = 0
+    found = answer(made, unit(rng, 16))
+    assert found.rejection is not None
+    assert (words.compared, bank.compared, keys.compared) == (1, 1, 1)
 
 
 def test_a_tree_adds_up(rng) -> None:
