@@ -15,8 +15,8 @@ from app.schemas.requests import ClassifyBody
 from app.settings import Settings
 from models.errors import InvalidRequest
 from models.labels.hierarchy import SEPARATOR
+from models.labels.label_matrix import warnings_about
 from models.labels.label_set import LabelSet, check
-from models.labels.prompts import named
 
 OF_LABEL_SET: Final = ("domain", "mode", "threshold", "reject", "reject_threshold")
 """Fields of ClassifyBody that a label set has too."""
@@ -68,7 +68,7 @@ def question_of(body: ClassifyBody) -> Question:
     label_set = label_set_of(validate(LabelSetBody, {"labels": distinct, "template": body.template, **given}))
     check(label_set)
     repeated = [name for name, count in zip(label_set.names, counts.values(), strict=True) if count > 1]
-    warnings = tuple(named(repeated, "is given more than once; it is ranked once"))
+    warnings = tuple(warnings_about(repeated, "is given more than once; it is ranked once"))
     return Question(label_set=label_set, calibrated=body.calibrated, top_k=body.top_k, warnings=warnings)
 
 

@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 from models.batching.futures import go_on
 from models.batching.lru_cache import LRUCache
 from models.batching.text_embeddings import TextEmbeddings
-from models.labels.label_matrix import LabelMatrix
+from models.labels.label_matrix import LabelMatrix, warnings_about
 from models.labels.label_set import Label, LabelSet, check, templates_for, texts_of
 from models.pretrained.tokenizer import Tokens
 
 MAX_MATRICES: Final = 64
 MAX_MATRIX_BYTES: Final = 512 << 20
 """Kept ready: a service ranks with few label sets at a time, and one of 100,000 labels takes 200 MB."""
-MAX_NAMED: Final = 20
-"""Labels that a warning is about, named one by one."""
 
 Key = tuple[tuple[Label, ...], tuple[str, ...], bool]  # labels, templates, whether " > " makes a path
 
@@ -73,7 +71,7 @@ class LabelMatrices:
     def _cut(self, names: Sequence[str], texts: Sequence[Sequence[str]]) -> list[str]:
         """Warnings for labels whose longest text does not fit into the context."""
         cut = [name for name, own in zip(names, texts, strict=True) if self._tokens.is_cut(max(own, key=len))]
-        return _warnings(
+        return warnings_about(
             cut, f"is cut: its longest prompt has more than {self._tokens.context_length} tokens"
         )
 
@@ -88,15 +86,7 @@ def mean_rows(rows: NDArray[np.float32], counts: NDArray[np.intp]) -> NDArray[np
 
 def _repeated(label_set: LabelSet) -> list[str]:
     repeated = [name for name, times in Counter(label_set.names).items() if times > 1]
-    return _warnings(repeated, "is given more than once; it is ranked once")
-
-
-def _warnings(labels: Sequence[str], what: str) -> list[str]:
-    """One warning a label, up to a number; the rest in a last one."""
-    warnings = [f"label {label[:80]!r} {what}" for label in labels[:MAX_NAMED]]
-    if len(labels) > MAX_NAMED:
-        warnings.append(f"and {len(labels) - MAX_NAMED} more labels: each {what}")
-    return warnings
+    return warnings_about(repeated, "is given more than once; it is ranked once")
 
 
 def _nbytes(label: Label) -> int:

@@ -65,6 +65,3 @@ class FakeClassifier:
         rows = np.stack([direction(name) for name in label_set.names])
         done.set_result(LabelMatrix(label_set.names, rows))
         return done
-
-    def label_set_matrix(self, label_set, *, deadline=None) -> Future:
-        return self.label_matrix(label_set.names, templates=label_set.templates, deadline=deadline)
