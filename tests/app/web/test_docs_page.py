@@ -44,7 +44,7 @@ def test_every_example_works_as_it_stands_from_top_to_bottom(reader: Visitor) ->
         control = operation.locator(".opblock-summary-control")
         control.click()
         answers[str(operation.get_attribute("id"))] = execute(operation)
-        control.dispatch_event("click")  # closed, so that the page stays light
+        control.click()
     assert len(answers) >= 16
     assert {name: status for name, status in answers.items() if not 200 <= status < 300} == {}
 
