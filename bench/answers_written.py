@@ -44,7 +44,7 @@ TEMPERATURE: Final = {found["calibration"]["temperature"]:.2f}
 """Divides the logits: fitted on Caltech-101."""
 SLOPE: Final = {found["many"]["slope"]:.2f}
 OFFSET: Final = {found["many"]["offset"]:.2f}
-"""The curve of `models.multi`: fitted on pairs of Caltech-101's pictures."""
+"""The curve of `scoring.multi_label`: fitted on pairs of Caltech-101's pictures."""
 '''
 
 

@@ -10,4 +10,4 @@ TEMPERATURE: Final = 1.26
 """Divides the logits: fitted on Caltech-101."""
 SLOPE: Final = 1.07
 OFFSET: Final = -2.76
-"""The curve of `models.multi`: fitted on pairs of Caltech-101's pictures."""
+"""The curve of `scoring.multi_label`: fitted on pairs of Caltech-101's pictures."""
