@@ -14,7 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from models.batching.futures import resolve
@@ -43,22 +43,20 @@ class _Item:
     queued_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(slots=True, eq=False)
 class Lane:
     """One kind of work: how to encode a batch of it, how many at once, how many may wait."""
 
-    def __init__(
-        self, name: str, encode: Encode, *, max_batch: int, max_queue: int, fills: bool = False
-    ) -> None:
-        """`fills`: a batch waits until it is full, as long as more items are `expected`."""
-        self.name = name
-        self.fills = fills
-        self.expected = 0  # items that are on their way, or turn out not to come
-        self.encode = encode
-        self.max_batch = max_batch
-        self.max_queue = max_queue
-        self.waiting: deque[_Item] = deque()
-        self.items_total = 0
-        self.batches_total = 0
+    name: str
+    encode: Encode
+    _: KW_ONLY
+    max_batch: int
+    max_queue: int
+    fills: bool = False  # a batch waits until it is full, as long as more items are expected
+    expected: int = 0  # items that are on their way, or turn out not to come
+    waiting: deque[_Item] = field(default_factory=deque)
+    items_total: int = 0
+    batches_total: int = 0
 
     def due(self) -> bool:
         """Whether a batch of what waits is to be encoded now."""

@@ -37,7 +37,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TreeAnswer:
     """Every level of the tree ranked, and the deepest node that the answer is sure of."""
 
     levels: tuple[tuple[Node, ...], ...]  # levels[0] are the roots; highest probability first
@@ -82,7 +82,7 @@ def names(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def roll_up(probabilities: Mapping[str, float], *, sure: float = SURE) -> Outcome:
+def roll_up(probabilities: Mapping[str, float], *, sure: float = SURE) -> TreeAnswer:
     """Label -> probability, added up the tree."""
     totals: dict[Path, float] = {}
     for label, probability in probabilities.items():
@@ -92,7 +92,7 @@ def roll_up(probabilities: Mapping[str, float], *, sure: float = SURE) -> Outcom
     nodes = sorted((Node(path, p) for path, p in totals.items()), key=lambda node: -node.probability)
     deepest = max((len(path) for path in totals), default=0)
     levels = tuple(tuple(n for n in nodes if len(n.path) == depth + 1) for depth in range(deepest))
-    return Outcome(levels, _deepest(levels, sure))
+    return TreeAnswer(levels, _deepest(levels, sure))
 
 
 def _deepest(levels: Sequence[Sequence[Node]], sure: float) -> Node | None:

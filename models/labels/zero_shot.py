@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -55,22 +56,23 @@ class LabelMatrices:
             return done
         distinct = replace(label_set, labels=tuple(dict.fromkeys(label_set.labels)))
         check(distinct)
-        texts = texts_of(distinct, templates)
+        prompts = texts_of(distinct, templates)
 
         def make(rows: NDArray[np.float32]) -> LabelMatrix:
-            vectors = mean_rows(rows, np.array([len(own) for own in texts]))  # (N, D)
-            warnings = (*_repeated(label_set), *self._cut(distinct.names, texts))
+            vectors = mean_rows(rows, np.array(list(map(len, prompts))))  # (N, D)
+            warnings = (*_repeated(label_set), *self._cut(distinct.names, prompts))
             matrix = LabelMatrix(distinct.names, vectors, warnings)
             self._kept.put(key, matrix, vectors.nbytes + sum(map(_nbytes, distinct.labels)))
             return matrix
 
-        rows = self._texts.embed([text for own in texts for text in own], deadline=deadline)
+        rows = self._texts.embed(list(chain.from_iterable(prompts)), deadline=deadline)
         go_on(rows, done, make, self._executor)
         return done
 
-    def _cut(self, names: Sequence[str], texts: Sequence[Sequence[str]]) -> list[str]:
-        """Warnings for labels whose longest text does not fit into the context."""
-        cut = [name for name, own in zip(names, texts, strict=True) if self._tokens.is_cut(max(own, key=len))]
+    def _cut(self, names: Sequence[str], prompts: Sequence[Sequence[str]]) -> list[str]:
+        """Warnings for labels whose longest prompt does not fit into the context."""
+        longest = (max(of_label, key=len) for of_label in prompts)
+        cut = [name for name, prompt in zip(names, longest, strict=True) if self._tokens.is_cut(prompt)]
         return warnings_about(
             cut, f"is cut: its longest prompt has more than {self._tokens.context_length} tokens"
         )

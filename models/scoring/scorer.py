@@ -90,7 +90,7 @@ class Answer:
 
     ranking: tuple[Place, ...]
     rejection: Rejection | None = None
-    tree: hierarchy.Outcome | None = None
+    tree: hierarchy.TreeAnswer | None = None
 
 
 def needs_bank(label_set: LabelSet, *, kind: str) -> bool:

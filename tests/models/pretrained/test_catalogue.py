@@ -27,12 +27,3 @@ def test_the_embedded_models_size_is_that_of_its_weights() -> None:
         shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 (no mapping)
     [row] = [row for row in CATALOGUE if row.name == EMBEDDED]
     assert row.parameters_m == pytest.approx(sum(map(math.prod, shapes)) / 1e6, abs=0.6)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_an_accuracy_that_open_clip_did_not_measure_names_its_authors(row: Row) -> None:
-    authors = {"SigLIP2": "big_vision", "PE-Core": "perception_models", "MobileCLIP2": "ml-mobileclip"}
-    measured_by = next(
-        (source for name, source in authors.items() if name in row.name), "openclip_results.csv"
-    )
-    assert measured_by in row.accuracy_source
