@@ -91,6 +91,7 @@ class LabelSetScorers:
                 if flight is None or version != read.version:
                     flight = Flight(partial(self._of_snapshot, classifier, question, read))
                     self._kept[key] = read.version, flight
+                    self._forget_oldest()
             if flight is None or flight.failed:  # while the database was asked
                 continue
             if key in self._kept:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.requests.question import shown
+from models.errors import DeadlineExceeded
 from models.scoring import scorer as scoring
 from models.scoring.scorer import Answer, Scorer
+
+PICTURES_AT_ONCE: Final = 256
+"""Between two looks at the clock: with 10,000 labels some 100 ms."""
+
+Vector: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +38,19 @@ class LabelSetScorer:
         """In the order of the scorer's columns."""
         return self.scorer.matrix.labels
 
-    def answer(self, vector: NDArray[np.float32], top_k: int | None = None) -> Answer:
+    def answer(self, vector: Vector, top_k: int | None = None) -> Answer:
         """For one picture's vector (D,)."""
         return scoring.answer(self.scorer, vector, top_k=top_k)
+
+    def answers(self, vectors: Sequence[Vector], deadline: float) -> list[Answer]:
+        """The same of several, or DeadlineExceeded before the one for which no time is left."""
+        return [self.answer(vector) for vector in vectors if _in_time(deadline)]
+
+    def logits(self, vectors: Vector, deadline: float) -> NDArray[np.float64]:
+        """Logits (M, N) for vectors (M, D), some at a time, or DeadlineExceeded."""
+        parts = range(0, len(vectors), PICTURES_AT_ONCE)
+        rows = (vectors[start : start + PICTURES_AT_ONCE] for start in parts if _in_time(deadline))
+        return np.concatenate([scoring.logits(self.scorer, some) for some in rows])
 
     def places(self, top_k: int | None) -> int:
         """Labels and nodes of a tree that one answer has at most."""
@@ -55,3 +73,9 @@ class LabelSetScorer:
         texts = (*self.labels, *own.matrix.warnings, *self.warnings)
         tuples = (self.labels, own.matrix.warnings, self.warnings)
         return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))
+
+
+def _in_time(deadline: float) -> bool:
+    if time.monotonic() >= deadline:  # nobody waits any more
+        raise DeadlineExceeded("the request's time ran out while it was scored")
+    return True

@@ -160,8 +160,8 @@ def test_what_is_kept_is_counted_as_it_is_held(db: Database) -> None:
     assert held == pytest.approx(counted, rel=0.3)
 
 
-def test_threads_see_no_event_loop_of_others(db: Database, classifier: Any) -> None:
-    """The command line has none: it asks by `asyncio.run`, from any thread."""
+def test_a_program_without_an_event_loop_asks_from_any_thread(db: Database, classifier: Any) -> None:
+    """As the command line does."""
     put(db, "pets", "cat", "dog")
     found: list[LabelSetScorer] = []
 
