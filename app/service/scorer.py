@@ -32,6 +32,7 @@ class LabelSetScorer:
     version: int | None = None
     temperature_of: str | None = None  # "label_set", "model", "catalogue"; None: not calibrated
     warnings: tuple[str, ...] = ()
+    nbytes: int = 0  # of a stored set's, as `held_bytes` counts them
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,16 +64,16 @@ class LabelSetScorer:
         compared = len(self.labels) + (len(examples.keys) if examples else 0)
         return self.places(top_k) + compared // 8
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds for itself; the bank of nouns is every set's."""
-        own = self.scorer
-        arrays: list[NDArray[Any] | None] = [own.matrix.vectors, own.thresholds, own.rivals]
-        if own.examples:
-            arrays += [own.examples.keys, own.examples.owners]
-        texts = (*self.labels, *own.matrix.warnings, *self.warnings)
-        tuples = (self.labels, own.matrix.warnings, self.warnings)
-        return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))
+
+def held_bytes(scorer: LabelSetScorer) -> int:
+    """Bytes that it holds for itself; the bank of nouns is every set's."""
+    own = scorer.scorer
+    arrays: list[NDArray[Any] | None] = [own.matrix.vectors, own.thresholds, own.rivals]
+    if own.examples:
+        arrays += [own.examples.keys, own.examples.owners]
+    tuples = (scorer.labels, own.matrix.warnings, scorer.warnings)
+    texts = (text for texts in tuples for text in texts)
+    return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))
 
 
 def _in_time(deadline: float) -> bool:
