@@ -45,13 +45,19 @@ class LabelSetScorer:
 
     def answers(self, vectors: Sequence[Vector], deadline: float) -> list[Answer]:
         """The same of several, or DeadlineExceeded before the one for which no time is left."""
-        return [self.answer(vector) for vector in vectors if _in_time(deadline)]
+        answers = []
+        for vector in vectors:
+            _check_time(deadline)
+            answers.append(self.answer(vector))
+        return answers
 
     def logits(self, vectors: Vector, deadline: float) -> NDArray[np.float64]:
         """Logits (M, N) for vectors (M, D), some at a time, or DeadlineExceeded."""
-        parts = range(0, len(vectors), PICTURES_AT_ONCE)
-        rows = (vectors[start : start + PICTURES_AT_ONCE] for start in parts if _in_time(deadline))
-        return np.concatenate([scoring.logits(self.scorer, some) for some in rows])
+        rows = []
+        for start in range(0, len(vectors), PICTURES_AT_ONCE):
+            _check_time(deadline)
+            rows.append(scoring.logits(self.scorer, vectors[start : start + PICTURES_AT_ONCE]))
+        return np.concatenate(rows)
 
     def places(self, top_k: int | None) -> int:
         """Labels and nodes of a tree that one answer has at most."""
@@ -76,7 +82,6 @@ def held_bytes(scorer: LabelSetScorer) -> int:
     return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))
 
 
-def _in_time(deadline: float) -> bool:
+def _check_time(deadline: float) -> None:
     if time.monotonic() >= deadline:  # nobody waits any more
         raise DeadlineExceeded("the request's time ran out while it was scored")
-    return True
