@@ -35,6 +35,7 @@ from app.cli.batch.outputs import Output
 from app.cli.batch.run import Job, Tally, run
 from app.cli.batch.sources import Sources
 from app.model_loading import load_options
+from app.requests.question import Question
 from app.settings import Settings
 from bench import bare, machine
 from bench.weights import MODELS
@@ -116,7 +117,7 @@ def measured(
     classifier: Classifier, names: Sequence[str], output: Path, rounds: int
 ) -> dict[str, int | float]:
     """Each part's fastest rounds, added up: what else the machine does only makes a round slower."""
-    kept = Kept(local.Local(classifier, local.plain(LABELS, (), None)))
+    kept = Kept(local.Local(classifier, Question(labels=tuple(LABELS)), Settings()))
     fastest: Counter[str] = Counter()
     ratios: dict[str, list[float]] = {"decode_and_encode": [], "encode": []}
     for at in range(0, len(names), PART):

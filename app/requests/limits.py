@@ -45,7 +45,7 @@ def check_places(places: int, pictures: int) -> None:
     """Refuse an answer of `places` for each of `pictures` that would take too long or too much memory."""
     if places * pictures > MAX_PLACES:
         raise InvalidRequest(
-            f"{pictures} pictures × {places} labels and levels of paths are more than {MAX_PLACES}: "
+            f"{pictures} pictures × {places} labels and levels of paths: at most {MAX_PLACES} in one answer; "
             "send fewer pictures or labels, or ask for top_k",
             field="labels",
         )

@@ -6,33 +6,28 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 
-STATIC: Final = Path(__file__).resolve().parent.parent / "web" / "docs"
-HEADERS: Final = {
+from app.routes.static_files import StaticFolder
+
+WEB: Final = Path(__file__).resolve().parent.parent / "web" / "docs"
+POLICY: Final = (
     # Only this service's own files; Swagger UI sets inline styles and draws its icons from data: URIs.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 def docs_router() -> APIRouter:
     """Routes for `/docs` and the files it is made of."""
+    files = StaticFolder(WEB, POLICY)
     router = APIRouter(include_in_schema=False)
-    files = StaticFiles(directory=STATIC)
 
     @router.api_route("/docs", methods=["GET", "HEAD"])
-    async def docs() -> FileResponse:
-        return FileResponse(STATIC / "docs.html", headers=HEADERS)
+    async def docs(request: Request) -> Response:
+        return files.answer(request, "docs.html")
 
     @router.api_route("/static/{path:path}", methods=["GET", "HEAD"])
     async def file(request: Request, path: str) -> Response:
-        response = await files.get_response(path, request.scope)
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked about: it changes with the version
-        return response
+        return files.answer(request, path)
 
     return router

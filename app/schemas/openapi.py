@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 # scikit-image's photograph "Chelsea the cat" (CC0, Stefan van der Walt), cut square, 64 px, JPEG.
-PICTURE: Final = (
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAoHBwgHBgoICAgLCgoLDhgQDg0NDh0VFhEYIx8lJCIfIiEmKzcvJik0KSEiMEExNDk7"
-    "Pj4+JS5ESUM8SDc9Pjv/2wBDAQoLCw4NDhwQEBw7KCIoOzs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7Ozs7"
-    "Ozs7Ozs7Ozv/wAARCABAAEADASIAAhEBAxEB/8QAGgAAAwEBAQEAAAAAAAAAAAAAAgQFAwEGAP/EAC8QAAIBAwMDAgMIAwAAAAAA"
-    "AAECAwAEEQUSIRMxQVFhInGBBhQyQpGhweFDUrH/xAAZAQEBAQEBAQAAAAAAAAAAAAADAQIEBQD/xAAdEQEBAAMBAQADAAAAAAAA"
-    "AAABAAIREiFBAxMx/9oADAMBAAIRAxEAPwA45Ft0FtGm4gZwcYFIy3BZyoJZjjKrwB7Uci7AEUDLnGNv4h864LZzF04QCz5HHp/F"
-    "ec5XpEjKsakvIQj852nO3jt+v/aaixtkjKsAwxuJyAPpS0sE0SrIQMq2Cecg01fFo7VCrbWZwM+a+GmqcLcy6XbMj9VocqzsuCq/"
-    "L07UFm00cnUidugF2FTk+4P8VVvYHimtyu5TdQtGwXHBAzmlI4WnS2t1kYpNOuWU+ApJH61d7prU9p8puThmCsDzzTkrhSUzyPJP"
-    "alrSNEEjgEuhOcj3o7gxxuZpWymPh9/at4KeFTX2nWsV8jKtxePtkGcYBFOapNfWQtYLSSHdcOV6jJnaAMk96Y1KNkAVFBAGV9jS"
-    "Mkz3UKQyFUmiffA7dgccq3oCMigfG18o+qavqOnXMaC8SaRhu2Og7Zxnj3qpYXq6wIoZFENxbsHePuCPBHtUjVbCzOpx3l3O9syL"
-    "gxuhJOO2CBgj5V3Rb1JPtXDIiMkckZj+Ljjx9aQDIIsXIy9vW3BSdgJBtZAdjeniijtYIbeMldpjcOD70N7DtkJX0FFPMogB77Yy"
-    "5HyFY17L8slMUF3dO8iRxvjBdsDkc1stskqqH2un5WByK8RZG41HXrhr0EqinezfhC9+PQAV6/RNOePTrZesUR1zsIx8qUOUi66F"
-    "kL7ULyUdNrZlPqfH1rITYGZdgx5BpqCd93RnkXI7EnvT33OGVADGn7UfO5tkna3Mijpowcf6MMj+qlanFIl7HdqB1VYEe3t8qtyw"
-    "xQsArYI5wxxSc8EdzGxw2RldrKRmhULeIs7b3f3sBpCCcc481zWVe208vH/lTYceAT4+lQtNn6Ny0RYBQeB2FWdYn6mlwqrck4I9"
-    "s1kXdUP5Krp9quevd3Fygw3RIVFb0DEDJrae+uJH6jHCrwqjgCs44ZZsY+EIMMarw6Xa3cKqjhT5Ga6/xY9XNmh5ZXWmLIhwqgjk"
-    "MR2oLKaSFhHcMWx+dUwv71XkAIzjNJTRBjk847f1WnGvUvezBlYP0ZcgjEiY4odOjVZGO0KpPZZNwHHp4r6VNynJPPvSTpMjHawP"
-    "zFF+r2TvymfabSYtNkW/syiwyPiRH5C58j0otItJbqMXlzI628YzGuT8f9VvPaTX0Yilw0eQSvg4pwwuqqGlAUeBSZYmrJkhq2s4"
-    "kS2Zskh2yfhIo4NkczTRM249lBrS2tZLgBIjhPJNVbewhtU4XLeSauJoiydt/9k="
-)
+PICTURE: Final = base64.b64encode((Path(__file__).parent / "cat.jpg").read_bytes()).decode()
 LABELS: Final = ["cat", "dog", "coffee cup"]
 PICTURES: Final = [{"data": PICTURE, "name": "cat.jpg"}]
 BINARY: Final = {"type": "string", "format": "binary"}

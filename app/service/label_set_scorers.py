@@ -22,7 +22,7 @@ from app.requests.body import offload_many
 from app.requests.question import Question
 from app.schemas.label_sets import LabelSetBody, label_set_of
 from app.service.embedded_labels import embedded_labels, vectors_key
-from app.service.scorer import LabelSetScorer
+from app.service.scorer import LabelSetScorer, held_bytes
 from app.service.single_flight import Flight, Once
 from app.service.temperature import temperature_for
 from app.service.transactions import transaction
@@ -91,6 +91,7 @@ class LabelSetScorers:
                 if flight is None or version != read.version:
                     flight = Flight(partial(self._of_snapshot, classifier, question, read))
                     self._kept[key] = read.version, flight
+                    self._forget_oldest()
             if flight is None or flight.failed:  # while the database was asked
                 continue
             if key in self._kept:
@@ -125,7 +126,8 @@ class LabelSetScorers:
 
         # Whoever waits has a deadline; when nobody waits any more, this is cancelled.
         changed = await asyncio.to_thread(label_set)
-        return await self._made(classifier, question, changed, read, NO_DEADLINE)
+        made = await self._made(classifier, question, changed, read, NO_DEADLINE)
+        return replace(made, nbytes=await asyncio.to_thread(held_bytes, made))
 
     async def _made(
         self,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.requests.question import shown
+from models.errors import DeadlineExceeded
 from models.scoring import scorer as scoring
 from models.scoring.scorer import Answer, Scorer
+
+PICTURES_AT_ONCE: Final = 256
+"""Between two looks at the clock: with 10,000 labels some 100 ms."""
+
+Vector: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +32,32 @@ class LabelSetScorer:
     version: int | None = None
     temperature_of: str | None = None  # "label_set", "model", "catalogue"; None: not calibrated
     warnings: tuple[str, ...] = ()
+    nbytes: int = 0  # of a stored set's, as `held_bytes` counts them
 
     @property
     def labels(self) -> tuple[str, ...]:
         """In the order of the scorer's columns."""
         return self.scorer.matrix.labels
 
-    def answer(self, vector: NDArray[np.float32], top_k: int | None = None) -> Answer:
+    def answer(self, vector: Vector, top_k: int | None = None) -> Answer:
         """For one picture's vector (D,)."""
         return scoring.answer(self.scorer, vector, top_k=top_k)
+
+    def answers(self, vectors: Sequence[Vector], deadline: float) -> list[Answer]:
+        """The same of several, or DeadlineExceeded before the one for which no time is left."""
+        answers = []
+        for vector in vectors:
+            _check_time(deadline)
+            answers.append(self.answer(vector))
+        return answers
+
+    def logits(self, vectors: Vector, deadline: float) -> NDArray[np.float64]:
+        """Logits (M, N) for vectors (M, D), some at a time, or DeadlineExceeded."""
+        rows = []
+        for start in range(0, len(vectors), PICTURES_AT_ONCE):
+            _check_time(deadline)
+            rows.append(scoring.logits(self.scorer, vectors[start : start + PICTURES_AT_ONCE]))
+        return np.concatenate(rows)
 
     def places(self, top_k: int | None) -> int:
         """Labels and nodes of a tree that one answer has at most."""
@@ -45,13 +70,18 @@ class LabelSetScorer:
         compared = len(self.labels) + (len(examples.keys) if examples else 0)
         return self.places(top_k) + compared // 8
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds for itself; the bank of nouns is every set's."""
-        own = self.scorer
-        arrays: list[NDArray[Any] | None] = [own.matrix.vectors, own.thresholds, own.rivals]
-        if own.examples:
-            arrays += [own.examples.keys, own.examples.owners]
-        texts = (*self.labels, *own.matrix.warnings, *self.warnings)
-        tuples = (self.labels, own.matrix.warnings, self.warnings)
-        return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))
+
+def held_bytes(scorer: LabelSetScorer) -> int:
+    """Bytes that it holds for itself; the bank of nouns is every set's."""
+    own = scorer.scorer
+    arrays: list[NDArray[Any] | None] = [own.matrix.vectors, own.thresholds, own.rivals]
+    if own.examples:
+        arrays += [own.examples.keys, own.examples.owners]
+    tuples = (scorer.labels, own.matrix.warnings, scorer.warnings)
+    texts = (text for texts in tuples for text in texts)
+    return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() >= deadline:  # nobody waits any more
+        raise DeadlineExceeded("the request's time ran out while it was scored")

@@ -122,7 +122,7 @@ async def infer(name: str, request: Request, service: ServiceDep, version: str =
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline) if question else None
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
         size = len(uploads) * max(classifier.info.embed_dim // 8, len(labels))
-        outputs = await offload_many(size, _outputs, uploads, vectors, labels, scorer)
+        outputs = await offload_many(size, _outputs, uploads, vectors, labels, scorer, slot.deadline)
         chosen = {output: outputs[output] for output in wanted}
         return await offload_many(size, answer, asked, name, VERSION, chosen)
 
@@ -184,6 +184,7 @@ def _outputs(
     vectors: Sequence[NDArray[np.float32]],
     labels: Sequence[str],
     scorer: LabelSetScorer | None,
+    deadline: float,
 ) -> Mapping[str, NDArray[np.float32]]:
     """Every output that these inputs have, by name."""
     found = list(zip(uploads, vectors, strict=True))
@@ -192,7 +193,8 @@ def _outputs(
     outputs: Outputs = {"IMAGE_EMBEDDING": np.array(images), "TEXT_EMBEDDING": np.array(texts)}
     if scorer is not None:
         # The ranking knows a repeated label once; a tensor has a column for each as it was sent.
-        rankings = [{place.label: place for place in scorer.answer(vector).ranking} for vector in images]
+        answers = scorer.answers(images, deadline)
+        rankings = [{place.label: place for place in answer.ranking} for answer in answers]
         for name, part in (("SIMILARITY", "similarity"), ("PROBABILITY", "probability")):
             rows = [[getattr(ranking[label], part) for label in labels] for ranking in rankings]
             outputs[name] = np.array(rows, dtype=np.float32)

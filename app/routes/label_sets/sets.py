@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
@@ -143,17 +144,10 @@ def _limits(settings: Settings) -> Limits:
 async def _answer(service: Service, stored: Stored, status: int = 200) -> JSONResponse:
     """The set as it is kept, with its version as the ETag."""
     names = {vectors_key(classifier.info): name for name, classifier in service.classifiers.items()}
-    calibration: list[dict[str, Any]] = [
-        {
-            "model": names.get(fitted.fingerprint),
-            "temperature": fitted.temperature,
-            "images": fitted.images,
-            "ece_before": fitted.ece_before,
-            "ece_after": fitted.ece_after,
-            "version": fitted.version,
-        }
-        for fitted in stored.calibrations
-    ]
+    calibration = []
+    for fitted in stored.calibrations:
+        facts = asdict(fitted)
+        calibration.append({"model": names.get(facts.pop("fingerprint")), **facts})
     body = {"name": stored.name, "version": stored.version, "updated": stored.updated, **stored.document}
     body |= {"examples": dict(stored.examples), "calibration": calibration}
     headers = {"ETag": etag(stored.version)}

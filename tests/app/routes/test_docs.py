@@ -16,6 +16,11 @@ def test_the_docs_page_names_only_files_of_this_service(client: TestClient) -> N
         assert client.get(f"/{link}").status_code == 200
 
 
+def test_every_file_of_it_has_the_policy(client: TestClient) -> None:
+    for path in ("/docs", "/static/docs.html", "/static/docs.js", "/static/swagger/swagger-ui.css"):
+        assert client.get(path).headers["content-security-policy"].startswith("default-src 'self'")
+
+
 def test_its_files_are_kept_by_the_browser_until_they_change(client: TestClient) -> None:
     first = client.get("/static/docs.js")
     again = client.get("/static/docs.js", headers={"If-None-Match": first.headers["etag"]})

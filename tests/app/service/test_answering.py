@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
 import time
@@ -86,7 +87,11 @@ def test_all_pictures_labels_and_levels_are_counted_together(
     ("labels", "vectors", "words"),
     [
         ([" > ".join("abcdefghijklmnopqrstu")], 1, "has 21 levels; at most 20"),
-        ([f"{n} > " + " > ".join("abcdefghijklmnopqrs") for n in range(2_000)], 24, "more than 1000000"),
+        (
+            [f"{n} > " + " > ".join("abcdefghijklmnopqrs") for n in range(2_000)],
+            24,
+            "at most 1000000 in one answer",
+        ),
     ],
 )
 def test_trees_have_a_depth_and_a_size(serve: Serve, labels: list[str], vectors: int, words: str) -> None:
@@ -112,15 +117,7 @@ def test_a_stored_set_that_is_too_large_for_the_pictures_is_refused_once_it_is_r
 
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 def test_work_ends_with_the_request(serve: Serve, monkeypatch: pytest.MonkeyPatch, accept: str) -> None:
-    begun: list[float] = []
-    real = scoring.answer
-
-    def slow(*args: Any, **named: Any) -> Any:
-        begun.append(time.monotonic())
-        time.sleep(0.2)
-        return real(*args, **named)
-
-    monkeypatch.setattr(scoring, "answer", slow)
+    begun = slowed(monkeypatch, "answer")
     labels = [f"label {number}" for number in range(500)]  # on a thread, with 64 vectors
     client = serve({"fake": FakeClassifier()}, request_timeout_s=0.5)
     answer = client.post(
@@ -132,12 +129,52 @@ def test_work_ends_with_the_request(serve: Serve, monkeypatch: pytest.MonkeyPatc
     assert 0 < ended <= len(begun) <= ended + 1 < 64  # but for the one that was at hand
 
 
+def slowed(monkeypatch: pytest.MonkeyPatch, name: str) -> list[float]:
+    """When each call of a function of the scorer begins, which then takes its time."""
+    begun: list[float] = []
+    real = getattr(scoring, name)
+
+    def slow(*args: Any, **named: Any) -> Any:
+        begun.append(time.monotonic())
+        time.sleep(0.2)
+        return real(*args, **named)
+
+    monkeypatch.setattr(scoring, name, slow)
+    return begun
+
+
+def test_so_does_that_for_other_programs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = slowed(monkeypatch, "answer")
+    labels = [f"label {number}" for number in range(500)]
+    inputs = [
+        {"name": "IMAGE", "shape": [20], "datatype": "BYTES", "data": [VECTOR] * 20},
+        {"name": "LABELS", "shape": [500], "datatype": "BYTES", "data": labels},
+    ]
+    client = serve({"fake": FakeClassifier()}, request_timeout_s=0.5)
+    answer = client.post("/v2/models/fake/infer", json={"inputs": inputs})
+    assert answer.status_code == 504
+    ended = len(begun)
+    time.sleep(0.6)
+    assert 0 < ended <= len(begun) <= ended + 1 < 20
+
+
+def test_and_a_fit(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    url = f"sqlite:///{tmp_path / 'sets.db'}"
+    client = serve({"fake": FakeClassifier()}, request_timeout_s=0.5, database_url=url)
+    client.put("/v1/label-sets/pets", json={"labels": ["cat", "dog"]})
+    begun = slowed(monkeypatch, "logits")  # of 256 vectors
+    asked = {"embeddings": [VECTOR] * 5_000, "labels": ["cat"] * 5_000}
+    assert client.post("/v1/label-sets/pets/calibration", json=asked).status_code == 504
+    ended = len(begun)
+    time.sleep(0.6)
+    assert 0 < ended <= len(begun) <= ended + 1 < 20
+    assert client.get("/v1/label-sets/pets").json()["calibration"] == []
+
+
 def test_plain_labels_are_ranked_as_the_classifier_ranks_them(classifier: Any) -> None:
     labels = ("cat", "dog", "coffee cup", "a red bicycle", "cat")
     scorers = LabelSetScorers(Database(None))
     vector = classifier.embed_texts(["a photo of a cat"]).result()[0]
-    import asyncio
-
     scorer = asyncio.run(scorers.scorer_for(classifier, Question(labels=labels)))
     places = scorer.answer(vector).ranking
     matrix = classifier.label_matrix(labels).result()

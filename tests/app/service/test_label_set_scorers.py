@@ -18,6 +18,7 @@ import pytest
 
 from app.requests.question import Question
 from app.schemas.label_sets import LabelSetBody
+from app.service import label_set_scorers
 from app.service.label_set_scorers import LabelSetScorers
 from app.service.scorer import LabelSetScorer
 from app.storage import label_sets
@@ -160,8 +161,24 @@ def test_what_is_kept_is_counted_as_it_is_held(db: Database) -> None:
     assert held == pytest.approx(counted, rel=0.3)
 
 
-def test_threads_see_no_event_loop_of_others(db: Database, classifier: Any) -> None:
-    """The command line has none: it asks by `asyncio.run`, from any thread."""
+def test_no_more_is_kept_than_there_is_room_for(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_set_scorers, "MAX_KEPT_BYTES", 10_000)
+    scorers = LabelSetScorers(db)
+
+    async def ask() -> list[int]:
+        sizes = []
+        for number in range(5):
+            put(db, f"set-{number}", *(f"label {label}" for label in range(50)))
+            question = Question(name=f"set-{number}")
+            sizes.append((await scorers.scorer_for(FakeClassifier(), question)).nbytes)  # type: ignore[arg-type]
+            assert scorers.nbytes <= 10_000
+        return sizes
+
+    assert sum(asyncio.run(ask())) > 10_000
+
+
+def test_a_program_without_an_event_loop_asks_from_any_thread(db: Database, classifier: Any) -> None:
+    """As the command line does."""
     put(db, "pets", "cat", "dog")
     found: list[LabelSetScorer] = []
 
