@@ -56,8 +56,8 @@ def list_sets() -> None:
     table = Table(box=None, header_style="bold", padding=(0, 1))
     for title in ("name", "version", "labels", "examples"):
         table.add_column(title, justify="left" if title == "name" else "right")
-    for name, version, _, document, held in rows:
-        table.add_row(Text(name), f"{version}", f"{len(document['labels'])}", f"{held}")
+    for row in rows:
+        table.add_row(Text(row.name), f"{row.version}", f"{row.labels}", f"{row.examples}")
     Console().print(table)
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from app.service.transactions import transaction
+from app.service import transactions
 from app.storage import label_sets
 from app.storage.database import Database
 from app.storage.errors import StoreUnavailable
@@ -36,13 +36,13 @@ async def embedded_labels(
         return await _embed(classifier, label_set, deadline)
     key = vectors_key(classifier.info)
     digest = await asyncio.to_thread(_digest, classifier.info, label_set)
-    kept = await transaction(db, label_sets.matrix, name, key, digest)
+    kept = await transactions.read(db, label_sets.matrix, name, key, digest)
     if kept is not None:
         return LabelMatrix(label_set.names, kept.vectors, kept.warnings)
     matrix = await _embed(classifier, label_set, deadline)
     try:
         made = Matrix(digest, matrix.vectors, matrix.warnings)
-        await transaction(db, label_sets.save_matrix, name, key, made)
+        await transactions.write(db, label_sets.save_matrix, name, key, made)
     except StoreUnavailable as error:  # only a shortcut for the next time
         logger.warning("the labels of %s are not kept: %s", name, error.message)
     return matrix

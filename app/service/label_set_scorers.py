@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from app.requests.body import offload_many
 from app.requests.question import Question
 from app.schemas.label_sets import LabelSetBody, label_set_of
+from app.service import transactions
 from app.service.embedded_labels import embedded_labels, vectors_key
 from app.service.scorer import LabelSetScorer, held_bytes
 from app.service.single_flight import Flight, Once
 from app.service.temperature import temperature_for
-from app.service.transactions import transaction
 from app.storage import label_sets
 from app.storage.database import Database
 from app.storage.label_sets import Snapshot
@@ -85,7 +85,7 @@ class LabelSetScorers:
         while True:
             version, flight = self._usable(key)
             own = vectors_key(classifier.info)
-            read = await transaction(self.db, label_sets.snapshot, question.name, own, known=version)
+            read = await transactions.read(self.db, label_sets.snapshot, question.name, own, known=version)
             if read is not None:
                 version, flight = self._usable(key)  # another request may have begun it meanwhile
                 if flight is None or version != read.version:

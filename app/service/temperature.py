@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from app.service import transactions
 from app.service.embedded_labels import vectors_key
-from app.service.transactions import transaction
 from app.storage import label_sets
 from app.storage.database import Database
 from app.storage.errors import StoreUnavailable
@@ -32,7 +32,7 @@ async def temperature_for(
     if not wanted:
         return Fitted(), None, ()
     try:
-        of_model = await transaction(db, label_sets.calibration, vectors_key(info))
+        of_model = await transactions.read(db, label_sets.calibration, vectors_key(info))
     except StoreUnavailable as error:  # what the catalogue knows needs no database
         of_model = None
         logger.warning("no temperatures from the database: %s", error.message)

@@ -1,16 +1,21 @@
 """Transactions on the label sets' database: opened when first needed, errors in our own words.
 
 So a place that cannot be written to stops nobody who keeps no label sets. A reader sees one state throughout;
-a writer of a set has it for itself from its first look at it. Every call blocks: make it on a thread.
+a writer of a set has it for itself from its first look at it. Every call blocks: make it on one of the
+database's own threads, so that one that hangs keeps nothing else waiting, and writers no readers.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine, Row, func, select, text, update
@@ -20,6 +25,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from app.storage import tables
 from app.storage.errors import NotFound, PreconditionFailed, StoreUnavailable
 from app.storage.tables import label_sets
+
+logger = logging.getLogger(__name__)
+
+THREADS: Final = 4
+"""For readers, and as many for writers."""
+BACK_OFF_S: Final = 2.0
+"""After a database could not be opened: so long whoever asks is refused at once, not after a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,14 @@ class Database:
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._engine: Engine | None = None
+        self._file: tuple[int, int] | None = None  # device and inode of the SQLite file that is open
+        self._refused_until = 0.0  # time.monotonic()
         self._lock = threading.Lock()
+        self.readers = ThreadPoolExecutor(THREADS, thread_name_prefix="candid-database-read")
+        self.writers = ThreadPoolExecutor(THREADS, thread_name_prefix="candid-database-write")
+        self.label_counts: dict[
+            str, tuple[int, int]
+        ] = {}  # name: version, labels; lest a list reads documents
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -67,6 +86,8 @@ class Database:
                     text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
                 )
             yield connection
+        if self._file != self._file_now():
+            raise StoreUnavailable("the database's file was taken away: what was just written is lost")
 
     def close(self) -> None:
         """Close the connections; the next transaction opens new ones."""
@@ -84,28 +105,65 @@ class Database:
             with engine.execution_options(**options).begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreUnavailable(_told(error)) from error
+            raise self._unavailable(error) from error
 
     def _open(self) -> Engine:
         with self._lock:
+            if self._engine is not None and self._file != self._file_now():
+                logger.error("%s was taken away: it is opened anew", self._place())
+                self._engine.dispose()
+                self._engine = None
             if self._engine is None:
-                url: URL | None = None
+                if time.monotonic() < self._refused_until:
+                    raise StoreUnavailable("the label sets' database could not be opened a moment ago")
                 try:
-                    url = tables.parse_url(self._url or tables.default_url())
-                    self._engine = tables.open_engine(url)
+                    self._engine = tables.open_engine(self._parsed())
                 except ModuleNotFoundError as error:
                     raise StoreUnavailable(
                         f"CANDID_DATABASE_URL needs the module {error.name}: pip install 'candid[postgres]'"
                     ) from error
-                except ArgumentError as error:  # its words would show the URL, and with it a password
-                    raise StoreUnavailable("CANDID_DATABASE_URL is no URL of a database") from error
                 except (SQLAlchemyError, OSError) as error:
-                    place = url.render_as_string(hide_password=True) if url else "the database"
-                    raise StoreUnavailable(
-                        f"label sets cannot be kept in {place}: {_told(error)}; set CANDID_DATABASE_URL to a "
-                        "place that can be written to"
-                    ) from error
+                    self._refused_until = time.monotonic() + BACK_OFF_S
+                    raise self._unavailable(error) from error
+                self._file = self._file_now()
             return self._engine
+
+    def _parsed(self) -> URL:
+        try:
+            return tables.parse_url(self._url or tables.default_url())
+        except ArgumentError as error:  # its words would show the URL, and with it a password
+            raise StoreUnavailable("CANDID_DATABASE_URL is no URL of a database") from error
+
+    def _place(self) -> str:
+        return self._parsed().render_as_string(hide_password=True)
+
+    def _file_now(self) -> tuple[int, int] | None:
+        """Device and inode of the SQLite file; None of a database that is none, or whose file is gone."""
+        url = self._parsed()
+        if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+            return None
+        try:
+            found = Path(str(url.database)).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        """The place and the driver's words are for the log: callers need not know them."""
+        logger.error("label sets in %s: %s", self._place(), _told(error))
+        return StoreUnavailable(
+            "the label sets' database (CANDID_DATABASE_URL) cannot be read or written to; the log says why"
+        )
+
+
+def labels_in(document: str, name: str) -> list[dict[str, Any]]:
+    """The labels of a set's document. Raises StoreUnavailable for one that was damaged."""
+    try:
+        labels: list[dict[str, Any]] = json.loads(document)["labels"]
+    except (ValueError, KeyError, TypeError) as error:
+        logger.error("the document of label set %r is damaged: %s", name, error)
+        raise StoreUnavailable(f"label set {name!r} is damaged: put it again, or delete it") from error
+    return labels
 
 
 def live(connection: Connection, name: str) -> Row[Any]:
@@ -119,6 +177,12 @@ def live(connection: Connection, name: str) -> Row[Any]:
 def found(connection: Connection, name: str) -> Row[Any] | None:
     """The set's row, also that of a deleted one."""
     return connection.execute(select(label_sets).where(label_sets.c.name == name)).one_or_none()
+
+
+def version_of(connection: Connection, name: str) -> int | None:
+    """The set's version, without its document; None where there is none, or no more."""
+    columns = select(label_sets.c.version).where(label_sets.c.name == name, label_sets.c.live)
+    return connection.execute(columns).scalar_one_or_none()
 
 
 def how_many(connection: Connection) -> int:

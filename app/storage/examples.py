@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.engine import Connection
 
-from app.storage.database import ANYHOW, Condition, Database, live, next_version
+from app.storage.database import ANYHOW, Condition, Database, labels_in, live, next_version
 from app.storage.errors import NotFound
 from app.storage.label_sets import Vectors, blob, floats
 from app.storage.tables import examples
@@ -65,13 +64,13 @@ def add(
         row = live(connection, name)
         condition.check(name, row.version)
         _has_label(row.document, name, label)
-        known = _known(connection, name, label)
+        known = _Known(connection, name, label, pictures)
         results, rows = [], []
         for own_id, vectors in pictures:
-            same = own_id if own_id in known else _same(known, vectors)
+            same = own_id if own_id in known.ids else known.same(vectors)
             own = same or own_id
-            lacking = {f: v for f, v in vectors.items() if f not in known.get(own, {})}
-            known.setdefault(own, {}).update(lacking)
+            lacking = {f: v for f, v in vectors.items() if own not in known.places.get(f, {})}
+            known.add(own, lacking)
             results.append(Added(own, same is not None))
             rows += [_values(name, label, own, fingerprint, v) for fingerprint, v in lacking.items()]
         if not rows:
@@ -114,25 +113,51 @@ def remove(db: Database, name: str, label: str, own_id: str, *, condition: Condi
 
 
 def _has_label(document: str, name: str, label: str) -> None:
-    if all(each["label"] != label for each in json.loads(document)["labels"]):
+    if all(kept["label"] != label for kept in labels_in(document, name)):
         raise NotFound(f"label set {name!r} has no label {label[:80]!r}", field="label")
 
 
-def _known(connection: Connection, name: str, label: str) -> dict[str, dict[str, Vectors]]:
-    """The label's examples: vectors by fingerprint, by id."""
-    query = select(examples).where(examples.c.label_set == name, examples.c.label == label)
-    known: dict[str, dict[str, Vectors]] = {}
-    for row in connection.execute(query.order_by(examples.c.number)):
-        known.setdefault(row.id, {})[row.fingerprint] = floats(row.vector)
-    return known
+class _Known:
+    """A label's examples and those being added: ids in their order, vectors in one array a model."""
 
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        label: str,
+        coming: Sequence[tuple[str, Mapping[str, Vectors]]],
+    ) -> None:
+        query = select(examples.c.id, examples.c.fingerprint, examples.c.vector).where(
+            examples.c.label_set == name, examples.c.label == label
+        )
+        rows = connection.execute(query.order_by(examples.c.number)).all()
+        self.ids: dict[str, int] = {}  # id: its place in the order
+        self.places: dict[str, dict[str, int]] = {}  # fingerprint: id: row
+        self._vectors: dict[str, Vectors] = {}  # fingerprint: (M, D), rows that nothing is in yet at the end
+        dims = {f: len(v) for _, vectors in coming for f, v in vectors.items()}
+        dims |= {row.fingerprint: len(row.vector) // 4 for row in rows}
+        for fingerprint, dim in dims.items():
+            self._vectors[fingerprint] = np.zeros((len(rows) + len(coming), dim), dtype=np.float32)
+        for row in rows:
+            self.add(row.id, {row.fingerprint: floats(row.vector)})
 
-def _same(known: Mapping[str, Mapping[str, Vectors]], vectors: Mapping[str, Vectors]) -> str | None:
-    for own_id, kept in known.items():
-        shared = kept.keys() & vectors.keys()
-        if shared and all(float(np.dot(kept[f], vectors[f])) >= SAME for f in shared):
-            return own_id
-    return None
+    def add(self, own_id: str, vectors: Mapping[str, Vectors]) -> None:
+        self.ids.setdefault(own_id, len(self.ids))
+        for fingerprint, vector in vectors.items():
+            rows = self.places.setdefault(fingerprint, {})
+            rows[own_id] = len(rows)
+            self._vectors[fingerprint][rows[own_id]] = vector
+
+    def same(self, vectors: Mapping[str, Vectors]) -> str | None:
+        """The first example that looks the same to every model that has seen both; None if there is none."""
+        like: set[str] = set()
+        unlike: set[str] = set()
+        for fingerprint, vector in vectors.items():
+            rows = self.places.get(fingerprint, {})
+            near = self._vectors[fingerprint][: len(rows)] @ vector >= SAME  # (M,)
+            for own_id, is_near in zip(rows, near.tolist(), strict=True):
+                (like if is_near else unlike).add(own_id)
+        return min(like - unlike, key=self.ids.__getitem__, default=None)
 
 
 def _values(name: str, label: str, own_id: str, fingerprint: str, vector: Vectors) -> dict[str, Any]:

@@ -14,10 +14,21 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
-from app.storage.database import ANYHOW, Condition, Database, found, how_many, live, next_version
+from app.storage.database import (
+    ANYHOW,
+    Condition,
+    Database,
+    found,
+    how_many,
+    labels_in,
+    live,
+    next_version,
+    version_of,
+)
+from app.storage.errors import StoreUnavailable
 from app.storage.tables import calibrations, examples, label_sets, matrices
 from models.errors import InvalidRequest
 
@@ -52,6 +63,17 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """A set as it is listed."""
+
+    name: str
+    version: int
+    updated: int  # seconds since 1970
+    labels: int
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One version of a label set, as a model answers by it."""
 
@@ -72,22 +94,37 @@ class Matrix:
     warnings: tuple[str, ...]
 
 
-def summaries(db: Database) -> list[tuple[str, int, int, Document, int]]:
-    """Name, version, time, document and number of examples of every set, by name."""
+def summaries(db: Database) -> list[Summary]:
+    """Every set, by name. Documents are read one at a time, and only those of versions not counted before."""
     held = (
         select(examples.c.label_set, func.count(func.distinct(examples.c.id)).label("held"))
         .group_by(examples.c.label_set)
         .subquery()
     )
+    columns = (label_sets.c.name, label_sets.c.version, label_sets.c.updated, held.c.held)
     query = (
-        select(label_sets, held.c.held)
+        select(*columns)
         .join_from(label_sets, held, label_sets.c.name == held.c.label_set, isouter=True)
         .where(label_sets.c.live)
         .order_by(label_sets.c.name)
     )
     with db.read() as connection:
         rows = connection.execute(query).all()
-    return [(r.name, r.version, r.updated, json.loads(r.document), r.held or 0) for r in rows]
+        counts = {row.name: _counted(db, connection, row.name, row.version) for row in rows}
+    db.label_counts = {row.name: (row.version, counts[row.name]) for row in rows}
+    return [Summary(row.name, row.version, row.updated, counts[row.name], row.held or 0) for row in rows]
+
+
+def _counted(db: Database, connection: Connection, name: str, version: int) -> int:
+    """Labels of a set; 0 of one whose document is damaged, so that the others can be listed."""
+    known = db.label_counts.get(name)
+    if known is not None and known[0] == version:
+        return known[1]
+    document = select(label_sets.c.document).where(label_sets.c.name == name)
+    try:
+        return len(labels_in(connection.execute(document).scalar_one(), name))
+    except StoreUnavailable:
+        return 0
 
 
 def get(db: Database, name: str) -> Stored:
@@ -99,9 +136,9 @@ def get(db: Database, name: str) -> Stored:
 def snapshot(db: Database, name: str, fingerprint: str, *, known: int | None = None) -> Snapshot | None:
     """What the model answers by; None when the set is still at the version that is `known`. NotFound."""
     with db.read() as connection:
-        row = live(connection, name)
-        if row.version == known:
+        if known is not None and version_of(connection, name) == known:
             return None
+        row = live(connection, name)
         query = select(examples.c.label, examples.c.vector).where(
             examples.c.label_set == name, examples.c.fingerprint == fingerprint
         )
@@ -110,7 +147,7 @@ def snapshot(db: Database, name: str, fingerprint: str, *, known: int | None = N
         held = connection.execute(count).scalar_one()
         fitted = [c for c in _calibrations(connection, name) if c.fingerprint == fingerprint]
     vectors = np.stack([floats(r.vector) for r in own]) if own else np.empty((0, 0), dtype=np.float32)
-    document, owners = json.loads(row.document), tuple(r.label for r in own)
+    document, owners = _document(row), tuple(r.label for r in own)
     return Snapshot(row.version, document, owners, vectors, held - len(own), fitted[0] if fitted else None)
 
 
@@ -140,7 +177,7 @@ def change(
     with db.write(name) as connection:
         row = live(connection, name)
         condition.check(name, row.version)
-        document = edit(json.loads(row.document))
+        document = edit(_document(row))
         next_version(connection, row, document=json.dumps(document))
         _forget_labels(connection, name, document)
         return _stored(connection, name)
@@ -216,13 +253,19 @@ def floats(data: bytes) -> Vectors:
     return np.frombuffer(data, dtype="<f4").astype(np.float32)
 
 
+def _document(row: Row[Any]) -> Document:
+    labels_in(row.document, row.name)  # damaged ones are told by name
+    document: Document = json.loads(row.document)
+    return document
+
+
 def _stored(connection: Connection, name: str) -> Stored:
     row = live(connection, name)
     query = select(examples.c.label, func.count(func.distinct(examples.c.id)))
     held = connection.execute(query.where(examples.c.label_set == name).group_by(examples.c.label)).all()
     fitted = tuple(_calibrations(connection, name))
     counts = {row[0]: row[1] for row in held}
-    return Stored(name, row.version, row.updated, json.loads(row.document), counts, fitted)
+    return Stored(name, row.version, row.updated, _document(row), counts, fitted)
 
 
 def _calibrations(connection: Connection, name: str) -> list[Calibration]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.pool import QueuePool
 
-BUSY_TIMEOUT_MS: Final = 10_000  # how long a SQLite writer waits for another one
+BUSY_TIMEOUT_MS: Final = 5_000  # how long a SQLite writer waits for another one
 CONNECT_TIMEOUT_S: Final = 5  # for a PostgreSQL server that does not answer
 _SCHEMA_LOCK: Final = 0x43414E444944  # "CANDID": processes that start together create the tables in turn
 

@@ -22,10 +22,10 @@ from app.routes.label_sets.sets import CHANGED, Name
 from app.schemas import openapi
 from app.schemas.label_sets import AddedExample, CalibrationAnswer, CalibrationBody
 from app.schemas.responses import ErrorDetail
+from app.service import transactions
 from app.service.embedded_labels import vectors_key
 from app.service.embedding import embed_each
 from app.service.scorer import LabelSetScorer
-from app.service.transactions import transaction
 from app.storage import label_sets
 from app.storage.database import Condition
 from models.errors import InvalidRequest
@@ -82,7 +82,9 @@ async def calibrate(
         # Not for a set that has changed while its pictures were looked at.
         assert scorer.version is not None
         unchanged = Condition(versions=frozenset({scorer.version}))
-        version = await transaction(service.db, label_sets.save_calibration, name, kept, condition=unchanged)
+        version = await transactions.write(
+            service.db, label_sets.save_calibration, name, kept, condition=unchanged
+        )
     response.headers["ETag"] = etag(version)
     return CalibrationAnswer(
         label_set=name,

@@ -21,9 +21,9 @@ from app.routes.label_sets.sets import CHANGED, Name
 from app.schemas import openapi
 from app.schemas.label_sets import AddedExamples, Example, ExampleList
 from app.schemas.requests import PicturesBody
+from app.service import transactions
 from app.service.embedded_labels import vectors_key
 from app.service.embedding import Outcome, embed_all
-from app.service.transactions import transaction
 from app.storage import examples as stored_examples
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ async def add_examples(request: Request, service: ServiceDep, name: Name, label:
     chosen = [service.classifier(body.model)] if body.model else list(service.classifiers.values())
     async with service.door.slot(request) as slot:
         # What cannot be kept need not be embedded.
-        await transaction(service.db, stored_examples.listed, name, label)
+        await transactions.read(service.db, stored_examples.listed, name, label)
         outcomes = [await embed_all(classifier, images, slot.deadline) for classifier in chosen]
         vectors, results = await asyncio.to_thread(_sorted, label, chosen, images, outcomes)
         most = service.settings.max_examples
-        version, added = await transaction(
+        version, added = await transactions.write(
             service.db, stored_examples.add, name, label, vectors, most=most, condition=condition
         )
     kept = iter(added)
@@ -89,7 +89,7 @@ async def list_examples(
 ) -> ExampleList:
     """Oldest first."""
     async with service.door.slot(request):
-        version, found = await transaction(service.db, stored_examples.listed, name, label)
+        version, found = await transactions.read(service.db, stored_examples.listed, name, label)
     response.headers["ETag"] = etag(version)
     return ExampleList(
         label_set=name,
@@ -114,7 +114,7 @@ async def remove_example(
     """Its embeddings are deleted; the set gets its next version."""
     condition = condition_of(request)
     async with service.door.slot(request):
-        version = await transaction(
+        version = await transactions.write(
             service.db, stored_examples.remove, name, label, example_id, condition=condition
         )
     return Response(status_code=204, headers={"ETag": etag(version)})

@@ -23,8 +23,8 @@ from app.schemas.label_sets import (
     StoredLabelSet,
 )
 from app.schemas.responses import ErrorEnvelope
+from app.service import transactions
 from app.service.embedded_labels import vectors_key
-from app.service.transactions import transaction
 from app.settings import Settings
 from app.storage import label_sets
 from app.storage.label_sets import Document, Stored
@@ -57,22 +57,15 @@ CHANGED: Final[dict[int | str, dict[str, Any]]] = {
 async def list_label_sets(request: Request, service: ServiceDep) -> LabelSetList:
     """By name."""
     async with service.door.slot(request):
-        rows = await transaction(service.db, label_sets.summaries)
-    return LabelSetList(
-        data=[
-            LabelSetSummary(
-                name=name, version=version, updated=updated, labels=len(document["labels"]), examples=held
-            )
-            for name, version, updated, document, held in rows
-        ]
-    )
+        rows = await transactions.read(service.db, label_sets.summaries)
+    return LabelSetList(data=[LabelSetSummary(**asdict(row)) for row in rows])
 
 
 @router.get("/{name}", summary="One label set", response_model=StoredLabelSet, dependencies=[RoomDep])
 async def get_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """With how many examples each label has, and what calibration found."""
     async with service.door.slot(request):
-        stored = await transaction(service.db, label_sets.get, name)
+        stored = await transactions.read(service.db, label_sets.get, name)
         if is_known(request, stored.version):
             return Response(status_code=304, headers={"ETag": etag(stored.version)})
         return await _answer(service, stored)
@@ -96,7 +89,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
     most = service.settings.max_label_sets
     condition = condition_of(request)
     async with service.door.slot(request):
-        stored, new = await transaction(
+        stored, new = await transactions.write(
             service.db, label_sets.put, name, document, most=most, condition=condition
         )
         return await _answer(service, stored, 201 if new else 200)
@@ -122,7 +115,7 @@ async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> 
 
     condition = condition_of(request)
     async with service.door.slot(request):
-        stored = await transaction(service.db, label_sets.change, name, edit, condition=condition)
+        stored = await transactions.write(service.db, label_sets.change, name, edit, condition=condition)
         return await _answer(service, stored)
 
 
@@ -133,7 +126,7 @@ async def delete_label_set(request: Request, service: ServiceDep, name: Name) ->
     """With its examples and its calibration."""
     condition = condition_of(request)
     async with service.door.slot(request):
-        await transaction(service.db, label_sets.remove, name, condition=condition)
+        await transactions.write(service.db, label_sets.remove, name, condition=condition)
     return Response(status_code=204)
 
 

@@ -1,0 +1,39 @@
+"""A database that keeps its callers waiting keeps nobody else waiting: through a real server."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.app.server_process import running
+
+BODY = json.dumps({"labels": ["cat", "dog"]}).encode()
+
+
+def put(name: str) -> bytes:
+    head = f"PUT /v1/label-sets/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def test_who_waits_for_a_write_lock_keeps_neither_readers_nor_health_waiting(tmp_path: Path) -> None:
+    file = tmp_path / "sets.db"
+    with (
+        running(database_url=f"sqlite:///{file}", max_slots=64) as server,
+        ThreadPoolExecutor(24) as callers,
+    ):
+        assert server.ask(put("pets"))[0] == 201
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [callers.submit(server.ask, put(f"set-{n}")) for n in range(24)]
+        for path in ("/readyz", "/healthz", "/v1/label-sets/pets", "/v1/label-sets"):
+            assert server.ask(get(path))[0] == 200
+        assert not any(future.done() for future in waiting), "they wait for the lock, which is held"
+        other.execute("ROLLBACK")
+        other.close()
+        assert {future.result()[0] for future in waiting} == {201}
