@@ -1,8 +1,7 @@
 """The service's errors in the shape in which another program's clients look for them.
 
-Status, code, headers and log stay the ones of `app.http.errors`; only the JSON around the message
-differs. What is refused before a route is found (a path that is not served, a body that is too large) keeps
-our own envelope.
+Status, code, headers and log stay the ones of `app.http.errors`; only the JSON around the message differs.
+What is refused before a route is found (no such path, a body that is too large) keeps our own envelope.
 """
 
 from __future__ import annotations

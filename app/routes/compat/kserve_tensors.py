@@ -2,7 +2,6 @@
 
 In the binary form the body is the JSON, whose length a header names, and behind it the bytes of each tensor
 that has `binary_data_size`, in their order; a BYTES element is a 4-byte little-endian length and its bytes.
-Knows no tensor of ours by name.
 """
 
 from __future__ import annotations
