@@ -53,7 +53,7 @@ def pixels(classifier: Classifier, data: bytes) -> Any:
     """A photograph as the encoder takes it: uint8 (3, S, S), decoded at the scale that the model needs."""
     preprocess = classifier._images._preprocess
     picture = decode(data, ImageLimits(), at_least=preprocess.at_least)
-    return preprocess.pixels(picture.rgb, exact=not picture.reduced)
+    return preprocess.pixels(picture.rgb)
 
 
 def seconds(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> float:

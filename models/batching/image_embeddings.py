@@ -89,7 +89,7 @@ class ImageEmbeddings:
             if self._from_cache(digest, started, done):
                 return
             picture = decode.decode(data, self._limits, at_least=self._at_least)
-            pixels = self._preprocess.pixels(picture.rgb, exact=not picture.reduced)  # (3, S, S) uint8
+            pixels = self._preprocess.pixels(picture.rgb)  # (3, S, S) uint8
             decode_ms = (time.monotonic() - started) * 1e3
             job = self._batcher.submit("images", pixels, deadline=deadline)
         except CandidError as error:

@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.batching.batcher import Batcher, Encoded
@@ -229,11 +228,11 @@ def tell(askers: Iterable[_Asker], error: BaseException) -> None:
 
 
 def encode_chunks(
-    encode: Callable[[Sequence[torch.Tensor]], NDArray[np.float32]],
-) -> Callable[[Sequence[torch.Tensor]], list[NDArray[np.float32]]]:
+    encode: Callable[[Sequence[NDArray[np.int64]]], NDArray[np.float32]],
+) -> Callable[[Sequence[NDArray[np.int64]]], list[NDArray[np.float32]]]:
     """Make of a text encoder one whose items are whole chunks: each (n, L) -> each (n, D)."""
 
-    def run(chunks: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
+    def run(chunks: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         return [encode(list(chunk)) for chunk in chunks]
 
     return run
