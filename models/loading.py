@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from models.classifier import Classifier, ServingOptions
 from models.encoders import choose
@@ -24,6 +25,9 @@ from models.pretrained.info import ModelInfo
 from models.pretrained.tokenizer import OpenClipTokenizer, Tokenizer, Tokens
 
 logger = logging.getLogger(__name__)
+
+# What the installation exported: the embedded model, in a container image whose user cannot write there.
+INSTALLED: Final = Path(sys.prefix) / "share" / "candid" / "encoders"
 
 Parts: TypeAlias = tuple[Runner, Description, Tokenizer]
 
@@ -72,10 +76,11 @@ def _on_openvino(source: files.Source, precision: str, options: LoadOptions, exp
     When there is none: a warning and None where torch may run the model too, else ModelUnavailable.
     """
     try:
-        found = choose.kept(source, precision=precision, exports=exports)
-        if found is not None:
-            runner, known = found
-            return runner, known, _tokenizer(source, known, options.cache_dir)
+        for folder in (exports, INSTALLED):
+            found = choose.kept(source, precision=precision, exports=folder)
+            if found is not None:
+                runner, known = found
+                return runner, known, _tokenizer(source, known, options.cache_dir)
         from models.encoders.build import build
 
         # OpenVINO lowers the precision itself: the towers that it gets are in single.

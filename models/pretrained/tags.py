@@ -26,7 +26,7 @@ def tag(spec: str, kept_in: Path | None) -> tuple[dict[str, Any], dict[str, Any]
             known = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(known, dict) and known.get("spec") == spec:
                 return known["model_cfg"], known["pretrained"]
-    model_cfg, pretrained = _ask(spec)
+    model_cfg, pretrained = json.loads(json.dumps(_ask(spec)))  # the same as when it was kept
     if path is not None:
         with suppress(OSError):  # it is asked again next time
             _write(path, {"spec": spec, "model_cfg": model_cfg, "pretrained": pretrained})
