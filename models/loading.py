@@ -6,13 +6,15 @@ Notable: where OpenVINO runs what was exported before, neither torch nor open_cl
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from models.classifier import Classifier, ServingOptions
 from models.encoders import choose
@@ -23,6 +25,9 @@ from models.errors import CandidError, ModelUnavailable
 from models.pretrained import catalogue, files
 from models.pretrained.info import ModelInfo
 from models.pretrained.tokenizer import OpenClipTokenizer, Tokenizer, Tokens
+
+if TYPE_CHECKING:
+    from models.encoders.towers import Towers
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +86,7 @@ def _on_openvino(source: files.Source, precision: str, options: LoadOptions, exp
             if found is not None:
                 runner, known = found
                 return runner, known, _tokenizer(source, known, options.cache_dir)
-        from models.encoders.build import build
-
+        build = _builder(source, options)
         # OpenVINO lowers the precision itself: the towers that it gets are in single.
         towers, known, tokenizer = build(source, "cpu", "fp32", options.cache_dir)
         return choose.export(towers, known, source, precision=precision, exports=exports), known, tokenizer
@@ -104,11 +108,23 @@ def _tokenizer(source: files.Source, known: Description, cache_dir: str | None) 
     return OpenClipTokenizer(open_clips_tokenizer(source, cache_dir))
 
 
-def _on_torch(source: files.Source, device: str, precision: str, options: LoadOptions) -> Parts:
+def _builder(
+    source: files.Source, options: LoadOptions
+) -> Callable[..., tuple[Towers, Description, Tokenizer]]:
+    """`build.build`. Raises ModelUnavailable on an installation that only runs exports."""
+    if importlib.util.find_spec("torch") is None:
+        raise ModelUnavailable(
+            f"model {source.name!r}: {options.encoder_dir} holds no export of it that fits, and torch, which "
+            "makes one, is not installed; make it where torch is: python -m app.model_loading"
+        )
     from models.encoders.build import build
 
+    return build
+
+
+def _on_torch(source: files.Source, device: str, precision: str, options: LoadOptions) -> Parts:
     warn_if_slow(precision, device)
-    towers, known, tokenizer = build(source, device, precision, options.cache_dir)
+    towers, known, tokenizer = _builder(source, options)(source, device, precision, options.cache_dir)
     return choose.on_torch(towers, max_batch=options.serving.max_batch), known, tokenizer
 
 

@@ -6,6 +6,7 @@ torch knows, but costs seconds to import: it is not asked where no GPU can be.
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import logging
 import sys
 from contextlib import suppress
@@ -36,7 +37,9 @@ def choose_device(wanted: str) -> str:
 
 
 def _may_have_gpu() -> bool:
-    """False where torch would find none: no driver of NVIDIA's or AMD's, no Apple computer."""
+    """False where torch would find none: no torch, no driver, no Apple computer."""
+    if importlib.util.find_spec("torch") is None:
+        return False
     if sys.platform == "darwin" or Path("/dev/kfd").exists():
         return True
     try:

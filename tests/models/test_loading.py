@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import models
+from models.errors import ModelUnavailable
 from tests.server import Server
 
 HEAVY = {"torch", "torchvision", "open_clip", "timm", "transformers", "scipy", "pandas"}
@@ -91,6 +94,15 @@ def test_the_service_answers_without_torch(
     assert status == 0
     assert "openvino" in imported(environment)
     assert not imported(environment) & HEAVY
+
+
+def test_without_torch_and_without_an_export_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else find_spec(name))
+    with pytest.raises(ModelUnavailable, match="no export of it that fits, and torch"):
+        models.load("embedded", models.LoadOptions(encoder_dir=tmp_path))
 
 
 def test_the_command_line_needs_no_torch_either(environment: dict[str, str], folders: Path) -> None:
