@@ -20,6 +20,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY models models
 RUN /opt/candid/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .
+# The embedded model, as OpenVINO runs it, where models/loading.py looks for it: no torch at the first start.
+RUN cd / && CANDID_DEVICE=cpu CANDID_TEXT_CACHE_BYTES=0 \
+    CANDID_ENCODER_DIR=/opt/candid/share/candid/encoders /opt/candid/bin/python -m app.model_loading
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="candid" \

@@ -95,10 +95,17 @@ $(VENV)/.created:
 	  echo "Could not make $(VENV). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
+# The embedded model, as OpenVINO runs it, made now: the first start need not import torch. It stands where
+# models/loading.py looks for it; without OpenVINO nothing is made.
+EXPORT := CANDID_MODEL=embedded CANDID_MODELS= CANDID_DEVICE=cpu CANDID_TEXT_CACHE_BYTES=0 \
+	CANDID_ENCODER_DIR=$(VENV)/share/candid/encoders $(BIN)/python -m app.model_loading \
+	|| echo "The embedded model could not be prepared; the first start will do it."
+
 $(VENV)/.installed: $(VENV)/.created requirements.txt pyproject.toml
 	@echo "Installing Candid into $(VENV): the first time takes some minutes, mostly torch."
 	$(PIP) --require-hashes --requirement requirements.txt
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@$(EXPORT)
 	@touch $@
 
 # The development lock contains the other one, so both stamps are set.
@@ -106,4 +113,5 @@ $(VENV)/.installed-dev: $(VENV)/.created requirements-dev.txt pyproject.toml
 	@echo "Installing Candid and its development tools into $(VENV): the first time takes some minutes."
 	$(PIP) --require-hashes --requirement requirements-dev.txt
 	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@$(EXPORT)
 	@touch $@ $(VENV)/.installed

@@ -1,8 +1,12 @@
-"""From the settings to loaded models: with the command line, alone in building them."""
+"""From the settings to loaded models: with the command line, alone in building them.
+
+`python -m app.model_loading` loads them once: what OpenVINO makes of them is there from then on.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,3 +68,16 @@ def load_options(settings: Settings) -> LoadOptions:
         encoder_dir=kept_in(settings.encoder_dir, "encoders"),
         serving=serving,
     )
+
+
+def main() -> None:
+    """Load the models that the settings name, so that their exports are kept, and say where they run."""
+    settings = Settings()
+    for name, classifier in load_all(settings).items():
+        place = load_options(settings).encoder_dir if classifier.info.encoder == "openvino" else "no export"
+        sys.stdout.write(f"{name}: {classifier.info.encoder}, {place}\n")
+        classifier.close()
+
+
+if __name__ == "__main__":
+    main()

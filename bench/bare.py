@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from models import loading
 from models.classifier import Classifier
+from models.encoders.build import build
 from models.encoders.towers import Towers
 from models.images.decode import ImageLimits, decode
 from models.pretrained.files import Source
@@ -35,8 +35,7 @@ def products(side: int = 2048) -> float:
 
 def towers(source: Source, precision: str) -> Towers:
     """A model's towers on torch and the CPU."""
-    model, _ = loading._build(source, "cpu", precision, None)
-    return Towers(model, loading._preprocess(source, model), dtype=loading._DTYPES[precision])
+    return build(source, "cpu", precision, None)[0]
 
 
 def flops_of(tower: torch.nn.Module, size: int) -> int:
@@ -53,7 +52,7 @@ def pixels(classifier: Classifier, data: bytes) -> Any:
     """A photograph as the encoder takes it: uint8 (3, S, S), decoded at the scale that the model needs."""
     preprocess = classifier._images._preprocess
     picture = decode(data, ImageLimits(), at_least=preprocess.at_least)
-    return preprocess.pixels(picture.rgb, exact=not picture.reduced)
+    return preprocess.pixels(picture.rgb)
 
 
 def seconds(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> float:

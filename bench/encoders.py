@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 from bench import bare, engines, machine, weights
 from bench.machine import rotated
 from bench.weights import MODELS
-from models import loading
 from models.encoders import openvino_runner
+from models.encoders.build import build
 from models.encoders.encoder import Runner
 from models.encoders.towers import Towers
 from models.pretrained import files
+from models.pretrained.tokenizer import Tokens
 from models.scoring import out_of_set
 
 RESULTS = Path(__file__).parent / "results" / "encoders.json"
@@ -68,10 +69,11 @@ class Case:
         ]
 
 
-def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torch.Tensor]]:
+def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], NDArray[Any]]]:
     """Where engines keep what they make of the weights, what builds the towers, and a count's ids (N, L)."""
     source = files.resolve(str(MODELS[name]()))
-    _, tokens = loading._build(source, "cpu", "fp32", None)
+    towers, _, tokenizer = build(source, "cpu", "fp32", None)
+    tokens = Tokens(tokenizer, towers.context_length)
     made_from = f"{name}-{source.sha256[:16]}-{torch.__version__}-{openvino_runner.EXPORT_VERSION}"
     folder = weights.CACHE / "engines" / made_from
     return (
@@ -81,18 +83,18 @@ def load(name: str) -> tuple[Path, Callable[[str], Towers], Callable[[int], torc
     )
 
 
-def cases(model: str, towers: Towers, encode: Callable[[int], torch.Tensor]) -> list[Case]:
-    generator = torch.Generator().manual_seed(0)
+def cases(model: str, towers: Towers, encode: Callable[[int], NDArray[Any]]) -> list[Case]:
+    random = np.random.default_rng(0)
     height, width = towers.image_size
     found = []
     for batch in BATCHES:
-        pixels = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8, generator=generator)
+        pixels = random.integers(0, 256, (batch, 3, height, width), dtype=np.uint8)
         found.append(Case(model, "pictures", batch, lambda runner, pixels=pixels: runner.images(pixels)))
     for batch in BATCHES:
         ids = encode(batch)  # (N, L)
         end = towers.end_of_text(ids) if towers.end_of_text else None
         if end is not None:
-            ids = ids[:, : int(end.max()) + 1].contiguous()
+            ids = ids[:, : int(end.max()) + 1]
         found.append(Case(model, "texts", batch, lambda runner, ids=ids, end=end: runner.texts(ids, end)))
     return found
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.encoders import openvino_runner
+from models.encoders import openvino_export, openvino_runner
 from models.encoders.encoder import Runner
 from models.encoders.openvino_runner import IMAGES, TEXTS, OpenVinoRunner
 from models.encoders.torch_runner import TorchRunner
@@ -40,7 +40,7 @@ def build(make: Callable[[str], Towers], folder: Path) -> Iterator[tuple[str, Ru
     graphs = folder / "openvino"
     if not (graphs / TEXTS).is_file():
         graphs.mkdir(parents=True, exist_ok=True)
-        openvino_runner.write(towers, graphs)
+        openvino_export.write(towers, graphs)
     yield "openvino", OpenVinoRunner(graphs, "fp32")
     yield "openvino, fixed shapes", FixedShapes(graphs)
     for name, quantised in (("onnxruntime", False), ("onnxruntime, dynamic int8", True)):
@@ -78,13 +78,13 @@ class FixedShapes:
         self._folder = folder
         self._requests: dict[tuple[Any, ...], Any] = {}  # one at a time: each holds the weights anew
 
-    def images(self, pixels: torch.Tensor) -> Rows:
+    def images(self, pixels: NDArray[Any]) -> Rows:
         return self._run(IMAGES, pixels)
 
-    def texts(self, ids: torch.Tensor, end: torch.Tensor | None) -> Rows:
+    def texts(self, ids: NDArray[Any], end: NDArray[Any] | None) -> Rows:
         return self._run(TEXTS, ids) if end is None else self._run(TEXTS, ids, end)
 
-    def _run(self, name: str, *inputs: torch.Tensor) -> Rows:
+    def _run(self, name: str, *inputs: NDArray[Any]) -> Rows:
         import openvino
 
         key = (name, *(tuple(each.shape) for each in inputs))
@@ -93,12 +93,7 @@ class FixedShapes:
             core: Any = openvino.Core()
             graph = core.read_model(self._folder / name)
             graph.reshape({i: openvino.PartialShape(list(each.shape)) for i, each in enumerate(inputs)})
-            settings = {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "ENABLE_CPU_PINNING": False,
-            }
+            settings = openvino_runner.compile_settings("fp32")
             self._requests[key] = core.compile_model(graph, "CPU", settings).create_infer_request()
         return openvino_runner._run(self._requests[key], *inputs)
 
@@ -123,15 +118,15 @@ class OnnxRunner:
             for path in paths
         )
 
-    def images(self, pixels: torch.Tensor) -> Rows:
+    def images(self, pixels: NDArray[Any]) -> Rows:
         return self._run(self._images, pixels)
 
-    def texts(self, ids: torch.Tensor, end: torch.Tensor | None) -> Rows:
+    def texts(self, ids: NDArray[Any], end: NDArray[Any] | None) -> Rows:
         return self._run(self._texts, ids) if end is None else self._run(self._texts, ids, end)
 
-    def _run(self, session: Any, *inputs: torch.Tensor) -> Rows:
+    def _run(self, session: Any, *inputs: NDArray[Any]) -> Rows:
         names = [each.name for each in session.get_inputs()]
-        given = {name: each.contiguous().numpy() for name, each in zip(names, inputs, strict=True)}
+        given = {name: np.ascontiguousarray(each) for name, each in zip(names, inputs, strict=True)}
         rows: Rows = session.run(None, given)[0]
         return rows
 

@@ -31,15 +31,15 @@ from app.settings import Settings
 from bench import bare, machine, photographs
 from bench.weights import MODELS
 from models.classifier import Classifier
+from models.encoders.towers import Normalise
 from models.images.decode import ImageLimits, decode
-from models.images.preprocess import Normalise
 from models.pretrained.catalogue import EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "pictures.json"
 COUNT = 6
 QUALITIES = (75, 90, 95)
 
-Read = Callable[[bytes], torch.Tensor]  # a JPEG file -> pixels (3, S, S)
+Read = Callable[[bytes], Any]  # a JPEG file -> pixels (3, S, S)
 
 
 def own_ways(classifier: Classifier) -> dict[str, Read]:
@@ -55,7 +55,8 @@ def ways(classifier: Classifier) -> dict[str, Read]:
     """All three, to normalised float32."""
     normalise = Normalise(classifier._images._preprocess)
     own: dict[str, Read] = {
-        way: lambda data, read=read: normalise(read(data)) for way, read in own_ways(classifier).items()
+        way: lambda data, read=read: normalise(torch.from_numpy(read(data)))
+        for way, read in own_ways(classifier).items()
     }
     return {"open_clip": open_clips(classifier), **own}
 

@@ -19,12 +19,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from app.model_loading import load_options
 from app.settings import Settings
@@ -33,14 +33,14 @@ from bench.encoders import REST_S
 from bench.load import Request, Timing, ask, burst, connect, form, metrics
 from bench.peers import services
 from bench.peers.services import Service
-from models import loading
 from models.batching.text_embeddings import CHUNK
 from models.encoders import choose
+from models.encoders.build import build
 from models.encoders.encoder import Encoder
 from models.encoders.torch_runner import TorchRunner
-from models.encoders.towers import Towers
 from models.labels.label_matrix import LabelMatrix
 from models.pretrained import files
+from models.pretrained.tokenizer import Tokens
 from models.scoring import out_of_set, ranking
 
 RESULTS = Path(__file__).parent / "results" / "text.json"
@@ -59,24 +59,25 @@ def nouns(count: int) -> list[str]:
 def encoding(asked: argparse.Namespace) -> dict[str, Any]:
     """Seconds for 256 labels, each way in turn."""
     source = files.resolve(str(weights.for_open_clip()))
-    model, tokens = loading._build(source, "cpu", "fp32", None)
-    towers = Towers(model, loading._preprocess(source, model))
+    towers, known, tokenizer = build(source, "cpu", "fp32", None)
+    model, tokens = towers.text.model, Tokens(tokenizer, towers.context_length)
     exports = load_options(Settings()).encoder_dir
     name = choose.choose("auto", device="cpu", precision="fp32", exports=exports)
     served: Any = TorchRunner(towers)
     if name == "openvino" and exports is not None:
-        before = partial(choose.kept, source, precision="fp32", exports=exports)
-        served = choose.on_openvino(towers, source, before, precision="fp32", exports=exports, may_fail=False)
+        kept = choose.kept(source, precision="fp32", exports=exports)
+        made = kept[0] if kept else None
+        served = made or choose.export(towers, known, source, precision="fp32", exports=exports)
     labels = sorted(nouns(256), key=len, reverse=True)
     chunks = [tokens.encode(labels[i : i + CHUNK]) for i in range(0, len(labels), CHUNK)]  # each (CHUNK, L)
 
-    def through(runner: Any) -> Callable[[torch.Tensor], Any]:
+    def through(runner: Any) -> Callable[[NDArray[np.int64]], Any]:
         encoder = Encoder(runner, device="cpu", end_of_text=towers.end_of_text)
         return encoder.texts
 
     @torch.inference_mode()
-    def whole(chunk: torch.Tensor) -> Any:
-        return model.encode_text(chunk, normalize=True).numpy()
+    def whole(chunk: NDArray[np.int64]) -> Any:
+        return model.encode_text(torch.from_numpy(chunk), normalize=True).numpy()
 
     ways = {"open_clip": whole, "torch, trimmed": through(TorchRunner(towers)), "served": through(served)}
     rows = {way: np.concatenate([encode(chunk) for chunk in chunks]) for way, encode in ways.items()}

@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.batching.batcher import Batcher, Lane
@@ -218,7 +217,7 @@ class Classifier:
             return True
         size = self.info.image_size
         try:
-            probe = self._batcher.submit("images", torch.zeros(3, size, size, dtype=torch.uint8))
+            probe = self._batcher.submit("images", np.zeros((3, size, size), dtype=np.uint8))
             probe.result(timeout=PROBE_TIMEOUT_S)
         except (CandidError, TimeoutError):
             return False

@@ -1,33 +1,40 @@
-"""From a model's name to a ready `Classifier`: files, device, precision, towers, tokenizer, preprocessing."""
+"""From a model's name to a ready `Classifier`: files, device, precision, towers, tokenizer, preprocessing.
+
+Notable: where OpenVINO runs what was exported before, neither torch nor open_clip is imported.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import logging
-import os
+import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from models.classifier import Classifier, ServingOptions
 from models.encoders import choose
-from models.encoders.devices import choose_device, choose_precision
+from models.encoders.description import Description
+from models.encoders.devices import choose_device, choose_precision, warn_if_slow
 from models.encoders.encoder import Encoder, Runner
-from models.encoders.towers import Towers
 from models.errors import CandidError, ModelUnavailable
-from models.images.preprocess import Preprocess, from_open_clip
 from models.pretrained import catalogue, files
 from models.pretrained.info import ModelInfo
-from models.pretrained.tokenizer import Tokens
+from models.pretrained.tokenizer import OpenClipTokenizer, Tokenizer, Tokens
+
+if TYPE_CHECKING:
+    from models.encoders.towers import Towers
 
 logger = logging.getLogger(__name__)
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# What the installation exported: the embedded model, in a container image whose user cannot write there.
+INSTALLED: Final = Path(sys.prefix) / "share" / "candid" / "encoders"
+
+Parts: TypeAlias = tuple[Runner, Description, Tokenizer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +59,15 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     name = choose.choose(options.encoder, device=device, precision=precision, exports=options.encoder_dir)
-    source = files.resolve(spec, cache_dir=options.cache_dir)
-    # OpenVINO lowers the precision itself: the towers that it gets are in single.
-    towers_precision = precision if name == "torch" else "fp32"
-    exports = options.encoder_dir if name == "openvino" else None
-    with ThreadPoolExecutor(1, thread_name_prefix="candid-load") as beside:
-        before: Future[Runner | None] = Future()
-        if exports is not None:
-            # It reads and compiles while open_clip is imported and torch builds the towers.
-            before = beside.submit(choose.kept, source, precision=precision, exports=exports)
-        model, tokens = _build(source, device, towers_precision, options.cache_dir)
-    preprocess = _preprocess(source, model)
-    towers = Towers(model, preprocess, dtype=_DTYPES[towers_precision])
-    runner: Runner | None
-    if exports is not None:
-        may_fail = options.encoder == "auto"
-        runner = choose.on_openvino(
-            towers, source, before.result, precision=precision, exports=exports, may_fail=may_fail
-        )
-        if runner is None:  # again from the start: torch may want another precision
-            return load(spec, replace(options, encoder="torch"))
-    else:
-        runner = choose.on_torch(towers, max_batch=options.serving.max_batch)
-    encoder = Encoder(runner, device=device, end_of_text=towers.end_of_text)
-    info = _describe(source, model, towers, encoder, tokens, precision)
-    classifier = Classifier(info, encoder, preprocess, tokens, options.serving)
+    source = files.resolve(spec, cache_dir=options.cache_dir, tags_dir=options.encoder_dir)
+    parts: Parts | None = None
+    if name == "openvino" and options.encoder_dir is not None:
+        parts = _on_openvino(source, precision, options, options.encoder_dir)
+    runner, known, tokenizer = parts or _on_torch(source, device, precision, options)
+    encoder = Encoder(runner, device=device, end_of_text=known.end_of_text)
+    info = _describe(source, known, encoder, precision)
+    tokens = Tokens(tokenizer, known.context_length)
+    classifier = Classifier(info, encoder, known.preprocess, tokens, options.serving)
     seconds = time.monotonic() - started
     logger.info(
         "model %s ready on %s (%s, %s) after %.1f s", info.name, device, precision, info.encoder, seconds
@@ -84,43 +75,57 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     return classifier
 
 
-def _build(
-    source: files.Source, device: str, precision: str, cache_dir: str | None
-) -> tuple[torch.nn.Module, Tokens]:
-    """Towers with their weights, and the tokenizer, as open_clip makes them. Raises ModelUnavailable."""
-    # The towers' names resolve before open_clip loads: a hub is asked only for files that are weights here.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from open_clip import create_model, get_tokenizer
+def _on_openvino(source: files.Source, precision: str, options: LoadOptions, exports: Path) -> Parts | None:
+    """From the kept export, or from a new one.
 
-    built_in = not source.open_clip_name.startswith(("hf-hub:", "local-dir:"))
+    When there is none: a warning and None where torch may run the model too, else ModelUnavailable.
+    """
     try:
-        model = create_model(
-            source.open_clip_name,
-            pretrained=str(source.weights) if built_in else None,
-            precision=precision,
-            device=device,
-            pretrained_text=False,
-            require_pretrained=True,
-            cache_dir=cache_dir,
-            **({"quick_gelu": source.model_cfg["quick_gelu"]} if built_in else {}),
-        )
-        tokenizer = get_tokenizer(source.open_clip_name, cache_dir=cache_dir)
-    except CandidError:
+        for folder in (exports, INSTALLED):
+            found = choose.kept(source, precision=precision, exports=folder)
+            if found is not None:
+                runner, known = found
+                return runner, known, _tokenizer(source, known, options.cache_dir)
+        build = _builder(source, options)
+        # OpenVINO lowers the precision itself: the towers that it gets are in single.
+        towers, known, tokenizer = build(source, "cpu", "fp32", options.cache_dir)
+        return choose.export(towers, known, source, precision=precision, exports=exports), known, tokenizer
+    except CandidError:  # the model cannot be built, whatever is to run it
         raise
-    except Exception as error:
+    except Exception as error:  # a broken installation, a full disk, a tower that cannot be traced
+        told = f"OpenVINO cannot run model {source.name!r} ({type(error).__name__}: {error})"
+        if options.encoder != "auto":
+            raise ModelUnavailable(f"{told}; set the encoder to 'auto' or 'torch'") from error
+        logger.warning("%s; torch runs it: the same answers, only slower", told)
+        return None
+
+
+def _tokenizer(source: files.Source, known: Description, cache_dir: str | None) -> Tokenizer:
+    if known.tokenizer is not None:
+        return known.tokenizer.make()
+    from models.encoders.build import open_clips_tokenizer
+
+    return OpenClipTokenizer(open_clips_tokenizer(source, cache_dir))
+
+
+def _builder(
+    source: files.Source, options: LoadOptions
+) -> Callable[..., tuple[Towers, Description, Tokenizer]]:
+    """`build.build`. Raises ModelUnavailable on an installation that only runs exports."""
+    if importlib.util.find_spec("torch") is None:
         raise ModelUnavailable(
-            f"model {source.name!r} cannot be built from {source.weights}: {type(error).__name__}: {error}"
-        ) from error
-    return model, Tokens(tokenizer, int(getattr(model, "context_length", 77)))
+            f"model {source.name!r}: {options.encoder_dir} holds no export of it that fits, and torch, which "
+            "makes one, is not installed; make it where torch is: python -m app.model_loading"
+        )
+    from models.encoders.build import build
+
+    return build
 
 
-def _preprocess(source: files.Source, model: Any) -> Preprocess:
-    """The tag's own preprocessing: open_clip's defaults, then what the source states, at the tower's size."""
-    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
-
-    config = merge_preprocess_dict(asdict(PreprocessCfg()), source.preprocess_cfg)
-    config["size"] = model.visual.image_size
-    return from_open_clip(config)
+def _on_torch(source: files.Source, device: str, precision: str, options: LoadOptions) -> Parts:
+    warn_if_slow(precision, device)
+    towers, known, tokenizer = _builder(source, options)(source, device, precision, options.cache_dir)
+    return choose.on_torch(towers, max_batch=options.serving.max_batch), known, tokenizer
 
 
 def _digest(source: files.Source) -> str:
@@ -129,32 +134,29 @@ def _digest(source: files.Source) -> str:
     return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
-def _describe(
-    source: files.Source, model: Any, towers: Towers, encoder: Encoder, tokens: Tokens, precision: str
-) -> ModelInfo:
+def _describe(source: files.Source, known: Description, encoder: Encoder, precision: str) -> ModelInfo:
     row = catalogue.find(source.name)
-    size = model.visual.image_size
     embed_dim = source.model_cfg.get("embed_dim")
     return ModelInfo(
         name=source.name,
         architecture=source.architecture,
         pretrained=source.tag,
         embed_dim=int(embed_dim) if embed_dim is not None else 0,
-        image_size=int(size[0] if isinstance(size, list | tuple) else size),
-        context_length=tokens.context_length,
+        image_size=known.image_size,
+        context_length=known.context_length,
         licence=row.licence if row else "unknown: see where the weights come from",
         imagenet_top1=row.imagenet_top1 if row else None,
         accuracy_source=row.accuracy_source if row and row.imagenet_top1 is not None else None,
-        device=str(encoder.device),
+        device=encoder.device,
         precision=precision,
         encoder=encoder.name,
         # SigLIP's loss has a bias; CLIP's has none. The bias is what tells them apart in open_clip too.
-        kind="softmax" if towers.logit_bias is None else "sigmoid",
-        logit_scale=towers.logit_scale,
-        logit_bias=towers.logit_bias,
+        kind="softmax" if known.logit_bias is None else "sigmoid",
+        logit_scale=known.logit_scale,
+        logit_bias=known.logit_bias,
         fingerprint=source.sha256,
         config=_digest(source),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=known.parameters,
         default_template="plain" if source.name == catalogue.EMBEDDED else "photo",
         note=row.note if row else "",
     )

@@ -94,7 +94,7 @@ class ImageEmbeddings:
                 resolve(done, result=replace(known, decode_ms=decode_ms, queue_ms=0.0, encode_ms=0.0))
                 return
             picture = decode.decode(data, self._limits, at_least=self._at_least)
-            pixels = self._preprocess.pixels(picture.rgb, exact=not picture.reduced)  # (3, S, S) uint8
+            pixels = self._preprocess.pixels(picture.rgb)  # (3, S, S) uint8
             decode_ms = (time.monotonic() - started) * 1e3
             job = self._batcher.submit("images", pixels, deadline=deadline)
         except CandidError as error:

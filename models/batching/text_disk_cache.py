@@ -13,7 +13,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -38,10 +38,17 @@ def digest(text: str) -> bytes:
 
 def model_key(info: ModelInfo, tokens: Tokens) -> str:
     """Stands for what decides a text's vector: weights, configuration, tokenizer, the code that runs them."""
-    code = [version(package) for package in ("open_clip_torch", "transformers")]
+    code = [_version(package) for package in ("open_clip_torch", "transformers", "tokenizers")]
     ids = tokens.encode([_PROBE]).tolist()  # (1, L)
     decides = [info.fingerprint, info.config, info.encoder, info.precision, info.embed_dim, ids, code]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # an installation without torch
+        return None
 
 
 class TextDiskCache:

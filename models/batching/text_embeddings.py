@@ -14,7 +14,6 @@ from concurrent.futures import Executor, Future
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.batching.batcher import Batcher, Encoded
@@ -224,7 +223,7 @@ class TextEmbeddings:
 
 
 def encode_chunks(
-    encode: Callable[[torch.Tensor], NDArray[np.float32]],
-) -> Callable[[Sequence[torch.Tensor]], list[NDArray[np.float32]]]:
+    encode: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+) -> Callable[[Sequence[NDArray[np.int64]]], list[NDArray[np.float32]]]:
     """Make of a text encoder one whose items are whole chunks: each (n, L) -> each (n, D)."""
     return lambda chunks: [encode(chunk) for chunk in chunks]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import torch
-
+from models.encoders import description
+from models.encoders.description import Description
 from models.encoders.encoder import Runner
-from models.encoders.torch_runner import TorchRunner
-from models.encoders.towers import Towers
 from models.errors import ModelUnavailable
 from models.pretrained.files import Source
 
+if TYPE_CHECKING:
+    from models.encoders.towers import Towers
+
 Name = Literal["torch", "openvino"]
 OPENVINO_PRECISIONS: Final = ("fp32", "bf16")
-
-logger = logging.getLogger(__name__)
 
 
 def choose(wanted: str, *, device: str, precision: str, exports: Path | None) -> Name:
@@ -46,6 +43,10 @@ def _why_not_openvino(device: str, precision: str, exports: Path | None) -> str 
 
 def on_torch(towers: Towers, *, max_batch: int) -> Runner:
     """torch's runner for the device that the towers are on."""
+    import torch
+
+    from models.encoders.torch_runner import TorchRunner
+
     if sum(isinstance(module, torch.nn.Conv2d) for module in towers.image.modules()) > 1:
         # Convolutions want a pixel's channels together: 1.1 to 1.4 times as fast from batches of 8 on
         # (bench/encoders.py). A vision transformer has one only, of which it makes its tokens.
@@ -57,40 +58,23 @@ def on_torch(towers: Towers, *, max_batch: int) -> Runner:
     return TorchRunner(towers)
 
 
-def kept(source: Source, *, precision: str, exports: Path) -> Runner | None:
-    """OpenVINO's runner of what it made of this model before; None when that is not there, or not sound."""
+def kept(source: Source, *, precision: str, exports: Path) -> tuple[Runner, Description] | None:
+    """OpenVINO's runner of what was made of this model before; None when that is not there, or not sound.
+
+    Imports no torch. Raises ExportFailed when this CPU has no such precision.
+    """
     from models.encoders import openvino_runner
 
-    return openvino_runner.kept(exports, **_made_from(source), precision=precision)
-
-
-def on_openvino(
-    towers: Towers,
-    source: Source,
-    before: Callable[[], Runner | None],
-    *,
-    precision: str,
-    exports: Path,
-    may_fail: bool,
-) -> Runner | None:
-    """OpenVINO's runner: the one that `before`, a call of `kept`, found, or a new one.
-
-    When there is none: a warning and None if it `may_fail`, else ModelUnavailable.
-    """
-    try:
-        from models.encoders import openvino_runner
-
-        return before() or openvino_runner.start(towers, exports, **_made_from(source), precision=precision)
-    except Exception as error:  # a broken installation, a full disk, a tower that cannot be traced
-        told = f"OpenVINO cannot run model {source.name!r} ({type(error).__name__}: {error})"
-        if not may_fail:
-            raise ModelUnavailable(f"{told}; set the encoder to 'auto' or 'torch'") from error
-        logger.warning("%s; torch runs it: the same answers, only slower", told)
+    export = openvino_runner.export_of(source, exports)
+    if not export.is_sound():
         return None
+    return openvino_runner.OpenVinoRunner(export.folder, precision), description.read(export.folder)
 
 
-def _made_from(source: Source) -> dict[str, Any]:
-    return {
-        "fingerprint": source.sha256,
-        "config": {"model": source.model_cfg, "preprocess": source.preprocess_cfg},
-    }
+def export(towers: Towers, known: Description, source: Source, *, precision: str, exports: Path) -> Runner:
+    """OpenVINO's runner of towers that are exported now. Raises ExportFailed or OSError."""
+    from models.encoders import openvino_export, openvino_runner
+
+    place = openvino_runner.export_of(source, exports)
+    openvino_export.make(towers, known, place)
+    return openvino_runner.OpenVinoRunner(place.folder, precision)

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.encoders.encoder import Ids, Pixels, Rows
 from models.encoders.towers import Towers
 
 cuda: Any = torch.cuda  # untyped
@@ -29,7 +29,6 @@ WARM_UPS: Final = 3  # runs before recording, as torch's notes on CUDA graphs ad
 MIN_COSINE: Final = 0.999  # between a recorded pass and one that is not, in half precision
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
-Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +90,17 @@ class CudaRunner:
         self._image = self._graphs(max_batch)
 
     @torch.inference_mode()
-    def images(self, pixels: torch.Tensor) -> Rows:
-        """uint8 (B, 3, S, S) -> unit rows (B, D)."""
+    def images(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> unit rows (B, D)."""
         return self._run(self._image, pixels)
 
     @torch.inference_mode()
-    def texts(self, ids: torch.Tensor, end: torch.Tensor | None) -> Rows:
-        """int64 (N, l), ends (N,) or None -> unit rows (N, D)."""
+    def texts(self, ids: Ids, end: Ids | None) -> Rows:
+        """(N, l), ends (N,) or None -> unit rows (N, D)."""
         return self._run(self._towers.text, ids) if end is None else self._run(self._towers.text, ids, end)
 
-    def _run(self, forward: Callable[..., torch.Tensor], *batch: torch.Tensor) -> Rows:
-        pinned = [each.contiguous().pin_memory() for each in batch]
+    def _run(self, forward: Callable[..., torch.Tensor], *batch: NDArray[Any]) -> Rows:
+        pinned = [torch.from_numpy(each).contiguous().pin_memory() for each in batch]
         with self._lock:
             with cuda.stream(self._uploads):
                 inputs = [each.to(self._device, non_blocking=True) for each in pinned]
@@ -124,7 +123,7 @@ class CudaRunner:
         try:
             graphs = Graphs(tower, self._record, sizes_up_to(max_batch))
             height, width = self._towers.image_size
-            probe = torch.randint(0, 256, (min(3, max_batch), 3, height, width), dtype=torch.uint8)
+            probe = torch.randint(0, 256, (min(3, max_batch), 3, height, width), dtype=torch.uint8).numpy()
             cosine = float((self._run(graphs, probe) * self._run(tower, probe)).sum(axis=-1).min())
         except RuntimeError as error:  # an operation that a graph cannot hold; too little memory
             logger.warning("no CUDA graphs: %s", error)

@@ -7,19 +7,19 @@ Refuses to know where weights come from (see `loading`) and who waits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from models.encoders.towers import EndOfText
-
+Pixels = NDArray[np.uint8]
+Ids = NDArray[np.int64]
 Rows = NDArray[np.float32]
 
 
 class Runner(Protocol):
-    """Runs both towers: tensors on the host in, unit rows out. At most `workers` callers at once."""
+    """Runs both towers: arrays in, unit rows out. At most `workers` callers at once."""
 
     @property
     def name(self) -> str:
@@ -29,11 +29,23 @@ class Runner(Protocol):
     def workers(self) -> int:
         """Callers at once that keep it busy."""
 
-    def images(self, pixels: torch.Tensor) -> Rows:
-        """uint8 (B, 3, S, S) -> (B, D)."""
+    def images(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> (B, D)."""
 
-    def texts(self, ids: torch.Tensor, end: torch.Tensor | None) -> Rows:
-        """int64 (N, l) and, for towers that are trimmed, each text's end (N,) -> (N, D)."""
+    def texts(self, ids: Ids, end: Ids | None) -> Rows:
+        """(N, l) and, for towers that are trimmed, each text's end (N,) -> (N, D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfText:
+    """Finds each text's end-of-text position: that of `token`, or, without one, of the largest id."""
+
+    token: int | None
+
+    def __call__(self, ids: Ids) -> Ids:
+        """(N, L) -> (N,)."""
+        end: Ids = np.argmax(ids if self.token is None else ids == self.token, axis=-1)
+        return end
 
 
 class Encoder:
@@ -42,15 +54,15 @@ class Encoder:
     def __init__(self, runner: Runner, *, device: str, end_of_text: EndOfText | None) -> None:
         self._runner = runner
         self._end_of_text = end_of_text  # None: the text tower attends to its padding and is run whole
-        self.device = torch.device(device)
+        self.device = device
         self.name = runner.name
         self.workers = runner.workers
 
-    def images(self, pixels: Sequence[torch.Tensor]) -> Rows:
-        """Embed pictures: B tensors uint8 (3, S, S) -> unit rows (B, D)."""
-        return self._runner.images(torch.stack(list(pixels)))  # bytes: a quarter of what floats would take
+    def images(self, pixels: Sequence[Pixels]) -> Rows:
+        """Embed pictures: B of (3, S, S) -> unit rows (B, D)."""
+        return self._runner.images(np.stack(pixels))  # bytes: a quarter of what floats would take
 
-    def texts(self, ids: torch.Tensor) -> Rows:
+    def texts(self, ids: Ids) -> Rows:
         """Embed texts: int64 (N, context_length) -> unit rows (N, D)."""
         if self._end_of_text is None:
             return self._runner.texts(ids, None)

@@ -1,8 +1,9 @@
 """Folders of files that can be made again: there whole and sound, or not there.
 
-A folder's name and its manifest say what it was made from, so that nothing made from other weights or by
-other versions is ever taken for it; the manifest's checksums find what was damaged. It is made beside its
-place and moved there by one rename, so that services that start at once never see each other's half.
+A folder's name and its manifest say what it was made from, so that nothing made from other weights is ever
+taken for it; the manifest's checksums find what was damaged. Made by other versions, it is made again in the
+same place, so old ones do not pile up. It is made beside its place and moved there by one rename, so that
+services that start at once never see each other's half.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,22 +24,34 @@ ABANDONED_S: Final = 3600.0
 
 
 class Export:
-    """The folder under `root` of what is made from `made_from` (JSON); `fingerprint` begins its name."""
+    """The folder under `root` of what is made from `made_from` (JSON); `fingerprint` begins its name.
 
-    def __init__(self, root: Path, fingerprint: str, made_from: Mapping[str, Any]) -> None:
+    `versions` are of what makes it. One that is None is not installed here: any will do.
+    """
+
+    def __init__(
+        self, root: Path, fingerprint: str, made_from: Mapping[str, Any], versions: Mapping[str, str | None]
+    ) -> None:
         self._made_from = {"fingerprint": fingerprint, **made_from}
+        self._versions = dict(versions)
         text = json.dumps(self._made_from, sort_keys=True)
+        self._of_the_weights = f"{fingerprint[:16]}-*"
         self.folder = root / f"{fingerprint[:16]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def is_sound(self) -> bool:
-        """True when every file is there as it was made, and it was made from the same."""
+        """True when every file is there as it was made, and it was made from the same by the same."""
         try:
             manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
             promised: dict[str, str] = manifest["sha256"]
             same = manifest["made_from"] == json.loads(json.dumps(self._made_from))
+            same = same and self._are_ours(manifest["versions"])
             return same and bool(promised) and promised == _checksums(self.folder)
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def _are_ours(self, versions: dict[str, str | None]) -> bool:
+        ours = {name: version for name, version in self._versions.items() if version is not None}
+        return {name: versions[name] for name in ours} == ours
 
     @contextmanager
     def making(self) -> Iterator[Path]:
@@ -52,9 +65,14 @@ class Export:
         made = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=root))
         try:
             yield made
-            manifest = {"made_from": self._made_from, "sha256": _checksums(made)}
+            manifest = {
+                "made_from": self._made_from,
+                "versions": self._versions,
+                "sha256": _checksums(made),
+            }
             (made / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             self._put(made)
+            self._remove_outdated()
         finally:
             shutil.rmtree(made, ignore_errors=True)  # unless it was moved
 
@@ -69,6 +87,14 @@ class Export:
             else:
                 self.folder.unlink()
             made.rename(self.folder)
+
+    def _remove_outdated(self) -> None:
+        """What other versions made of these weights elsewhere: once, the versions were part of the name."""
+        for path in self.folder.parent.glob(self._of_the_weights):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+                if "versions" in manifest["made_from"] or not self._are_ours(manifest["versions"]):
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.encoders.encoder import Ids, Pixels, Rows
 from models.encoders.towers import Towers
 
 
@@ -22,18 +22,18 @@ class TorchRunner:
         self._device = next(towers.image.parameters()).device
 
     @torch.inference_mode()
-    def images(self, pixels: torch.Tensor) -> NDArray[np.float32]:
-        """uint8 (B, 3, S, S) -> unit rows (B, D)."""
+    def images(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> unit rows (B, D)."""
         return self._host(self._towers.image(self._upload(pixels)))
 
     @torch.inference_mode()
-    def texts(self, ids: torch.Tensor, end: torch.Tensor | None) -> NDArray[np.float32]:
-        """int64 (N, l), ends (N,) or None -> unit rows (N, D)."""
+    def texts(self, ids: Ids, end: Ids | None) -> Rows:
+        """(N, l), ends (N,) or None -> unit rows (N, D)."""
         return self._host(self._towers.text(self._upload(ids), None if end is None else self._upload(end)))
 
-    def _upload(self, batch: torch.Tensor) -> torch.Tensor:
-        return batch.to(self._device)
+    def _upload(self, batch: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(batch).to(self._device)
 
-    def _host(self, rows: torch.Tensor) -> NDArray[np.float32]:
-        host: NDArray[np.float32] = rows.cpu().numpy()
+    def _host(self, rows: torch.Tensor) -> Rows:
+        host: Rows = rows.cpu().numpy()
         return host

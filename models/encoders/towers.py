@@ -13,7 +13,24 @@ import torch
 import torch.nn.functional as F
 
 from models.encoders.class_token import leave_out_patches
-from models.images.preprocess import Normalise, Preprocess
+from models.encoders.encoder import EndOfText
+from models.images.preprocess import Preprocess
+
+
+class Normalise(torch.nn.Module):
+    """(B, 3, H, W) uint8 -> float32 on the same device: as ToTensor and Normalize, in their order."""
+
+    mean: torch.Tensor  # (3, 1, 1)
+    std: torch.Tensor  # (3, 1, 1)
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        # Buffers, not constants made anew at each call: their upload would make a GPU wait.
+        for name, value in (("mean", preprocess.mean), ("std", preprocess.std)):
+            self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
 
 class ImageTower(torch.nn.Module):
@@ -66,19 +83,13 @@ class Towers:
         self.logit_scale = float(model.logit_scale.exp())
         bias = getattr(model, "logit_bias", None)
         self.logit_bias = None if bias is None else float(bias)
-        self.end_of_text = EndOfText(getattr(model, "text", model)) if self.text.trims_padding else None
+        self.end_of_text = end_of_text(getattr(model, "text", model)) if self.text.trims_padding else None
 
 
-class EndOfText:
-    """Finds each text's end-of-text position, as open_clip's `text_global_pool` does."""
-
-    def __init__(self, text: Any) -> None:
-        self._by_id = _pool_type(text) == "eos"
-        self._eos_id = int(getattr(text, "text_eos_id", getattr(text, "eos_id", 0)))
-
-    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
-        """(N, L) -> (N,)."""
-        return torch.eq(ids, self._eos_id).int().argmax(dim=-1) if self._by_id else ids.argmax(dim=-1)
+def end_of_text(text: Any) -> EndOfText:
+    """Where the text tower is read, as open_clip's `text_global_pool` has it."""
+    by_id = _pool_type(text) == "eos"
+    return EndOfText(int(getattr(text, "text_eos_id", getattr(text, "eos_id", 0))) if by_id else None)
 
 
 def _pool_type(text: Any) -> str:

@@ -2,7 +2,7 @@
 
 Notable: Pillow resizes, bytes travel to the device, and only there do they become numbers: a quarter of the
 upload. A very long picture is resized only where the crop will be, because the whole would not fit in memory.
-Refuses to know open_clip and torchvision (each costs seconds to import); the tests compare with both.
+Refuses to know torch, open_clip and torchvision (each costs seconds to import); the tests compare with them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 
+Pixels = NDArray[np.uint8]
 ResizeMode = Literal["shortest", "longest", "squash"]
 
 # Decoding at no less than twice the model's size keeps the embedding (cosine ≥ 0.999 to the exact path).
@@ -43,35 +43,28 @@ class Preprocess:
         """Pixels that each side must keep when a picture is decoded at a smaller scale."""
         return DECODE_MARGIN * max(self.size)
 
-    def pixels(self, rgb: Image.Image, *, exact: bool = True) -> torch.Tensor:
-        """Resize and crop: an RGB picture -> (3, H, W) uint8.
-
-        As open_clip's transform to the bit, or, if not `exact`, by torch's own resampling: three times as
-        fast, and now and then a sample is one level off. For pictures that were decoded at a smaller scale.
-        """
+    def pixels(self, rgb: Image.Image) -> Pixels:
+        """Resize and crop as open_clip's transform does, to the bit: an RGB picture -> (3, H, W) uint8."""
         height, width = self.size
         if self.resize_mode == "squash":
-            return self._resize(rgb, width, height, exact).contiguous()
+            return np.ascontiguousarray(self._resize(rgb, width, height))
         across, down = self._resized(*rgb.size)
         if self.resize_mode == "longest":
-            canvas = torch.full((3, height, width), self.fill_color, dtype=torch.uint8)
+            canvas = np.full((3, height, width), self.fill_color, dtype=np.uint8)
             left, top = (width - across) // 2, (height - down) // 2
-            canvas[:, top : top + down, left : left + across] = self._resize(rgb, across, down, exact)
+            canvas[:, top : top + down, left : left + across] = self._resize(rgb, across, down)
             return canvas
         left, top = round((across - width) / 2), round((down - height) / 2)  # half to even, as open_clip's
         if across * down > _MAX_RESIZED_PIXELS:
             x, y = rgb.width / across, rgb.height / down  # source pixels per resized pixel
             box = (left * x, top * y, min((left + width) * x, rgb.width), min((top + height) * y, rgb.height))
-            return _planes(rgb.resize((width, height), self._filter(), box=box)).contiguous()
-        resized = self._resize(rgb, across, down, exact)
-        return resized[:, top : top + height, left : left + width].contiguous()
+            return np.ascontiguousarray(_planes(rgb.resize((width, height), self._filter(), box=box)))
+        resized = self._resize(rgb, across, down)
+        return np.ascontiguousarray(resized[:, top : top + height, left : left + width])
 
-    def _resize(self, rgb: Image.Image, across: int, down: int, exact: bool) -> torch.Tensor:
-        """Without a crop: (3, down, across) uint8."""
-        if exact:
-            return _planes(rgb.resize((across, down), self._filter()))
-        mode = "bilinear" if self._filter() == Image.Resampling.BILINEAR else "bicubic"
-        return F.interpolate(_planes(rgb)[None], (down, across), mode=mode, antialias=True)[0]
+    def _resize(self, rgb: Image.Image, across: int, down: int) -> Pixels:
+        """Without a crop: (3, down, across)."""
+        return _planes(rgb.resize((across, down), self._filter()))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         """Size (across, down) before the crop."""
@@ -90,25 +83,9 @@ class Preprocess:
         return Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
 
 
-def _planes(rgb: Image.Image) -> torch.Tensor:
-    """(3, H, W) uint8, a view with the samples of a pixel side by side."""
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
-
-
-class Normalise(torch.nn.Module):
-    """(B, 3, H, W) uint8 -> float32 on the same device: as ToTensor and Normalize, in their order."""
-
-    mean: torch.Tensor  # (3, 1, 1)
-    std: torch.Tensor  # (3, 1, 1)
-
-    def __init__(self, preprocess: Preprocess) -> None:
-        super().__init__()
-        # Buffers, not constants made anew at each call: their upload would make a GPU wait.
-        for name, value in (("mean", preprocess.mean), ("std", preprocess.std)):
-            self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
-
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        return batch.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
+def _planes(rgb: Image.Image) -> Pixels:
+    """(3, H, W), a view with the samples of a pixel side by side."""
+    return np.asarray(rgb).transpose(2, 0, 1)
 
 
 def from_open_clip(config: Mapping[str, Any]) -> Preprocess:

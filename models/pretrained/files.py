@@ -5,7 +5,7 @@
     hf-hub:timm/ViT-B-32-SigLIP2  a repository on the hub that holds an open_clip_config.json
     ./my-model                    a directory with open_clip_config.json and a .safetensors file
 
-Weights are safetensors, never a pickle. Downloads go through open_clip's own hub code, so `HF_ENDPOINT`,
+Weights are safetensors, never a pickle. Downloads go through huggingface_hub, so `HF_ENDPOINT`,
 `HF_HUB_OFFLINE`, `HF_TOKEN` and the hub's cache work as everywhere. Nothing is replaced silently: what cannot
 be had raises ModelUnavailable, which says what was looked for, where, and what to do.
 """
@@ -15,16 +15,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.errors import ModelUnavailable, WeightsCorrupt
+from models.pretrained import tags
 from models.pretrained.catalogue import EMBEDDED
 
 EMBEDDED_DIR = Path(__file__).parents[1] / "embedded"
 HUB_PREFIX = "hf-hub:"
 CONFIG_FILE = "open_clip_config.json"
+SAFE_WEIGHTS, PICKLED_WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)  # open_clip's names
 CHECKSUM_FILE = "SHA256SUMS"  # as `sha256sum` writes it; beside the weights, optional for a local directory
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,8 +49,11 @@ class Source:
     sha256: str  # of the weight file, verified where a promise exists
 
 
-def resolve(spec: str, *, cache_dir: str | None = None) -> Source:
-    """Find (and download, where needed) the files of `spec`. Raises ModelUnavailable or WeightsCorrupt."""
+def resolve(spec: str, *, cache_dir: str | None = None, tags_dir: Path | None = None) -> Source:
+    """Find (and download, where needed) the files of `spec`. Raises ModelUnavailable or WeightsCorrupt.
+
+    What open_clip says of a tag is kept in `tags_dir`, so that it is asked once.
+    """
     if spec == EMBEDDED:
         return _from_directory(EMBEDDED, EMBEDDED_DIR)
     if spec.startswith(HUB_PREFIX):
@@ -52,7 +61,7 @@ def resolve(spec: str, *, cache_dir: str | None = None) -> Source:
     if Path(spec).is_dir():
         return _from_directory(Path(spec).resolve().name, Path(spec))
     if "/" in spec:
-        return _from_tag(spec, cache_dir)
+        return _from_tag(spec, cache_dir, tags_dir)
     raise ModelUnavailable(
         f"model {spec!r} is neither 'embedded', nor 'architecture/tag' (`candid models` lists good ones), "
         f"nor 'hf-hub:organisation/name', nor an existing directory"
@@ -93,22 +102,9 @@ def _from_hub(spec: str, cache_dir: str | None) -> Source:
     )
 
 
-def _from_tag(spec: str, cache_dir: str | None) -> Source:
-    from open_clip import get_model_config, list_pretrained_tags_by_model
-    from open_clip.pretrained import get_pretrained_cfg
-
+def _from_tag(spec: str, cache_dir: str | None, tags_dir: Path | None) -> Source:
     architecture, _, tag = spec.rpartition("/")
-    model_cfg = get_model_config(architecture)
-    if model_cfg is None:
-        raise ModelUnavailable(
-            f"model {spec!r}: open_clip has no architecture {architecture!r}; `candid models` lists some"
-        )
-    pretrained = get_pretrained_cfg(architecture, tag)
-    if not pretrained:
-        tags = ", ".join(list_pretrained_tags_by_model(architecture)) or "none"
-        raise ModelUnavailable(
-            f"model {spec!r}: {architecture} has no pretrained tag {tag!r}; it has: {tags}"
-        )
+    model_cfg, pretrained = tags.tag(spec, tags_dir)
     repository, _, filename = str(pretrained.get("hf_hub", "")).rpartition("/")
     if not repository:
         raise ModelUnavailable(
@@ -131,11 +127,15 @@ def _from_tag(spec: str, cache_dir: str | None) -> Source:
 
 def _download(spec: str, repository: str, filename: str | None, cache_dir: str | None) -> Path:
     """A file of a hub repository, from the hub's cache or the hub; None stands for its weights."""
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
-    from open_clip.pretrained import download_pretrained_from_hf
 
+    names = _safe_first(filename or PICKLED_WEIGHTS)
     try:
-        path = Path(download_pretrained_from_hf(repository, filename=filename, cache_dir=cache_dir))
+        for name in names[:-1]:
+            with suppress(Exception):  # whatever went wrong goes wrong with the last one too
+                return Path(hf_hub_download(repository, name, cache_dir=cache_dir))
+        path = Path(hf_hub_download(repository, names[-1], cache_dir=cache_dir))
     except Exception as error:
         raise ModelUnavailable(
             f"model {spec!r} cannot be had: {filename or 'its weights'} of {repository} is neither in the "
@@ -149,6 +149,14 @@ def _download(spec: str, repository: str, filename: str | None, cache_dir: str |
             f"Candid loads safetensors and never a pickle"
         )
     return path
+
+
+def _safe_first(filename: str) -> tuple[str, ...]:
+    """As open_clip looks for a file: its safetensors before its pickle."""
+    path = Path(filename)
+    if filename == PICKLED_WEIGHTS:
+        return SAFE_WEIGHTS, filename
+    return (f"{path.stem}.safetensors", filename) if path.suffix in (".bin", ".pth") else (filename,)
 
 
 def _read_config(name: str, path: Path) -> dict[str, Any]:

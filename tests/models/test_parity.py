@@ -6,6 +6,7 @@ other than the embedded one have random weights; parity does not depend on their
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,50 @@ def test_trimmed_texts_get_the_same_embeddings(pair: tuple[Classifier, Reference
     with torch.inference_mode():
         whole = reference.model.encode_text(reference.tokenizer(texts), normalize=True).numpy()
     np.testing.assert_allclose(vectors, whole, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def kept(
+    pair: tuple[Classifier, Reference], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Classifier]:
+    """The same model from its kept export: nothing of torch or open_clip has a hand in its answers."""
+    spec = pair[0].info.name
+    options = models.LoadOptions(
+        device="cpu",
+        encoder="openvino",
+        encoder_dir=tmp_path_factory.mktemp("exports"),
+        serving=ServingOptions(exact_decode=True),
+    )
+    models.load(spec, options).close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("models.encoders.build.build")  # whoever builds it again fails
+        patch.delattr("models.encoders.build.open_clips_tokenizer")
+        ours = models.load(spec, options)
+    yield ours
+    ours.close()
+
+
+def test_a_kept_export_gives_the_same_answers(
+    pair: tuple[Classifier, Reference], kept: Classifier, photographs: dict[str, bytes]
+) -> None:
+    """Beside torch on the same pixels and ids the two differ by what float32 rounds."""
+    ours, _ = pair
+    files = list(photographs.values())
+    for of_torch, of_export in zip(
+        ours.classify(files, LABELS).results, kept.classify(files, LABELS).results, strict=True
+    ):
+        expected = {ranked.label: ranked.similarity for ranked in of_torch.ranking}
+        found = {ranked.label: ranked.similarity for ranked in of_export.ranking}
+        assert found == pytest.approx(expected, abs=5e-6)
+    assert replace(kept.info, encoder="torch") == ours.info
+
+
+def test_a_kept_exports_tokens_are_open_clips(pair: tuple[Classifier, Reference], kept: Classifier) -> None:
+    ours, _ = pair
+    texts = ["Two DOGS &amp; a cat", "x" * 400, "Füße 日本語 🦊", "a photo of the red coffee cup", "."]
+    assert kept.count_tokens(texts) == ours.count_tokens(texts)
+    assert [kept.is_cut(text) for text in texts] == [ours.is_cut(text) for text in texts]
+    np.testing.assert_allclose(kept.embed_texts(texts).result(), ours.embed_texts(texts).result(), atol=2e-5)
 
 
 @pytest.mark.parametrize("pair", ["ViT-B-32-SigLIP2-256/webli"], indirect=True)

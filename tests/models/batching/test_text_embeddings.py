@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from models.batching import text_embeddings
@@ -23,12 +22,12 @@ WAIT_S = 10
 class Letters:
     """A tokenizer of letters: ids (N, context_length)."""
 
-    def __call__(self, texts: Sequence[str], context_length: int) -> torch.Tensor:
+    def __call__(self, texts: Sequence[str], context_length: int) -> NDArray[np.int64]:
         rows = [[ord(letter) for letter in text[:context_length]] for text in texts]
-        return torch.tensor([row + [0] * (context_length - len(row)) for row in rows])
+        return np.array([row + [0] * (context_length - len(row)) for row in rows])
 
-    def encode(self, text: str) -> list[int]:
-        return [ord(letter) for letter in text]
+    def count(self, text: str) -> int:
+        return len(text)
 
 
 class Recorder:
@@ -39,13 +38,13 @@ class Recorder:
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, ids: torch.Tensor) -> NDArray[np.float32]:
+    def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         self.gate.wait(WAIT_S)
         self.batches.append(len(ids))
-        rows = ids.float()  # (n, L)
+        rows = ids.astype(np.float32)  # (n, L)
         if bool((rows[:, 0] == ord("!")).any()):
             raise RuntimeError("an exclamation")
-        return torch.stack([rows[:, 0], rows.sum(dim=1)], dim=1).numpy()
+        return np.stack([rows[:, 0], rows.sum(axis=1)], axis=1)
 
 
 class Parts:

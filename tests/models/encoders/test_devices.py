@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.encoders.devices import OUT_OF_MEMORY, choose_precision, is_lost
+from models.encoders.devices import OUT_OF_MEMORY, choose_precision, is_lost, warn_if_slow
 
 
 def accelerator_error(code: int) -> torch.AcceleratorError:
@@ -38,5 +38,6 @@ def test_bf16_without_a_processor_for_it_is_said_to_be_slow(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     with caplog.at_level(logging.WARNING):
         assert choose_precision("bf16", "cpu") == "bf16"
+        warn_if_slow("bf16", "cpu")
         assert choose_precision("auto", "cpu") == "fp32"
     assert ("does not compute in bf16" in caplog.text) is told

@@ -1,5 +1,6 @@
 """A folder that can be made again: whole and sound, or not there, whoever else makes it."""
 
+import json
 import os
 import shutil
 import time
@@ -12,8 +13,10 @@ from models.encoders.export_cache import ABANDONED_S, MANIFEST, Export
 FINGERPRINT = "f" * 64
 
 
-def export(root: Path, **made_from: str) -> Export:
-    return Export(root, FINGERPRINT, {"versions": "1", **made_from})
+def export(
+    root: Path, version: str | None = "1", *, fingerprint: str = FINGERPRINT, config: str = "ours"
+) -> Export:
+    return Export(root, fingerprint, {"config": config}, {"candid": "1", "torch": version})
 
 
 def make(export: Export, text: str = "graph") -> None:
@@ -57,11 +60,41 @@ def test_a_damaged_one_is_not_sound_and_is_made_again(tmp_path: Path, damage: st
 
 
 def test_one_made_from_something_else_is_never_taken_for_it(tmp_path: Path) -> None:
-    ours, theirs = export(tmp_path), export(tmp_path, versions="2")
+    ours, theirs = export(tmp_path), export(tmp_path, config="theirs")
     make(theirs)
     assert ours.folder != theirs.folder
     shutil.copytree(theirs.folder, ours.folder)
     assert not ours.is_sound()
+
+
+def test_what_another_version_made_is_made_again_in_its_place(tmp_path: Path) -> None:
+    earlier, ours = export(tmp_path, "1"), export(tmp_path, "2")
+    make(earlier, "earlier")
+    assert not ours.is_sound()
+    make(ours)
+    assert ours.is_sound() and not earlier.is_sound()
+    assert list(tmp_path.iterdir()) == [ours.folder]
+
+
+def test_a_version_that_cannot_be_asked_here_may_be_any(tmp_path: Path) -> None:
+    """An export is carried to a machine without torch."""
+    make(export(tmp_path, "2"))
+    assert export(tmp_path, None).is_sound()
+
+
+def test_only_outdated_exports_of_the_same_weights_are_deleted(tmp_path: Path) -> None:
+    other_weights = export(tmp_path, "1", fingerprint="e" * 64)
+    other_config = export(tmp_path, "2", config="theirs")
+    outdated = export(tmp_path, "1", config="of an earlier release")
+    make(other_weights)
+    make(outdated)
+    once = tmp_path / f"{FINGERPRINT[:16]}-0123456789abcdef"  # when the versions were part of the name
+    once.mkdir()
+    (once / MANIFEST).write_text(json.dumps({"made_from": {"versions": {"torch": "2"}}, "sha256": {}}))
+    ours = export(tmp_path, "2")
+    make(ours)
+    make(other_config)
+    assert set(tmp_path.iterdir()) == {other_weights.folder, other_config.folder, ours.folder}
 
 
 def test_the_first_of_two_that_make_it_at_once_wins(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import models
 from models.classifier import Classifier
 from models.encoders import choose as chooser
-from models.encoders import openvino_runner
+from models.encoders import openvino_export
 from models.errors import ModelUnavailable
 from models.loading import LoadOptions
 from tests.small import small_model
@@ -112,16 +112,16 @@ def test_an_export_that_answers_otherwise_is_refused(
     small: Path, tmp_path: Path, load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The tower that is traced is another one than torch runs."""
-    honest = openvino_runner._export
+    honest = openvino_export._export
 
     def forged(tower, example, shapes, path) -> None:
-        if path.name == openvino_runner.IMAGES:
+        if path.name == openvino_export.IMAGES:
             tower.normalise.mean.add_(0.5)
         honest(tower, example, shapes, path)
-        if path.name == openvino_runner.IMAGES:
+        if path.name == openvino_export.IMAGES:
             tower.normalise.mean.sub_(0.5)
 
-    monkeypatch.setattr(openvino_runner, "_export", forged)
+    monkeypatch.setattr(openvino_export, "_export", forged)
     with pytest.raises(ModelUnavailable, match="are not torch's"):
         load(small, encoder="openvino", encoder_dir=tmp_path)
     assert load(small, encoder_dir=tmp_path).info.encoder == "torch"

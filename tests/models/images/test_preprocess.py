@@ -10,7 +10,8 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from models.images.preprocess import Normalise, Preprocess, from_open_clip
+from models.encoders.towers import Normalise
+from models.images.preprocess import Preprocess, from_open_clip
 
 SIGLIP = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 CONFIGS: list[dict[str, Any]] = [
@@ -32,7 +33,7 @@ def photograph(width: int, height: int) -> Image.Image:
 
 
 def tower_input(preprocess: Preprocess, image: Image.Image) -> torch.Tensor:
-    return Normalise(preprocess)(preprocess.pixels(image)[None])[0]  # (3, H, W)
+    return Normalise(preprocess)(torch.from_numpy(preprocess.pixels(image))[None])[0]  # (3, H, W)
 
 
 def open_clips(config: dict[str, Any], image: Image.Image) -> torch.Tensor:
@@ -73,7 +74,7 @@ def test_a_long_picture_equals_open_clips(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(1, 700), (700, 1)])
 def test_a_very_long_picture_is_close_to_open_clips(size: tuple[int, int]) -> None:
     config = {"size": 224, "resize_mode": "shortest"}
-    ours = from_open_clip(config).pixels(photograph(*size)).float()
+    ours = torch.from_numpy(from_open_clip(config).pixels(photograph(*size))).float()
     reference = open_clips(config, photograph(*size))
     std, mean = (torch.tensor(PreprocessCfg.__dataclass_fields__[k].default) for k in ("std", "mean"))
     theirs = (reference * std[:, None, None] + mean[:, None, None]) * 255
@@ -93,8 +94,8 @@ def test_a_line_of_a_million_pixels_needs_no_more_memory_than_others(
 def test_pixels_are_bytes_and_numbers_come_on_the_device() -> None:
     preprocess = Preprocess(size=(32, 32))
     pixels = preprocess.pixels(photograph(60, 40))
-    assert (pixels.dtype, pixels.is_contiguous()) == (torch.uint8, True)
-    batch = torch.stack([pixels, pixels])  # (2, 3, 32, 32)
+    assert (pixels.dtype, pixels.flags.c_contiguous) == (np.uint8, True)
+    batch = torch.from_numpy(np.stack([pixels, pixels]))  # (2, 3, 32, 32)
     before = batch.clone()
     assert Normalise(preprocess)(batch).dtype == torch.float32
     assert torch.equal(batch, before)
@@ -108,16 +109,5 @@ def test_a_drafted_photograph_is_nearly_the_exact_one() -> None:
     preprocess = Preprocess(size=(64, 64))
     exact = photograph(512, 384)
     drafted = exact.reduce(2)
-    difference = preprocess.pixels(exact).float() - preprocess.pixels(drafted).float()
-    assert np.abs(difference.numpy()).mean() < 2  # of 255
-
-
-@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
-@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
-def test_the_fast_way_is_at_most_one_level_off(mode: str, interpolation: str) -> None:
-    preprocess = from_open_clip({"size": 96, "resize_mode": mode, "interpolation": interpolation})
-    for size in ((400, 250), (250, 401)):
-        picture = photograph(*size)
-        exact, fast = preprocess.pixels(picture), preprocess.pixels(picture, exact=False)
-        assert (fast.shape, fast.dtype, fast.is_contiguous()) == (exact.shape, torch.uint8, True)
-        assert (fast.int() - exact.int()).abs().max() <= 1
+    difference = preprocess.pixels(exact).astype(int) - preprocess.pixels(drafted)
+    assert np.abs(difference).mean() < 2  # of 255

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
 
 from models.pretrained.bpe import pieces
+from models.pretrained.clean import CLEAN
+from models.pretrained.clip_tokenizer import MAX_KEPT, ClipTokenizer
 from models.pretrained.tokenizer import Tokens
 
 LETTERS = st.one_of(
@@ -26,7 +28,7 @@ def theirs() -> Any:
 
 @pytest.fixture(scope="module")
 def ours() -> Tokens:
-    return Tokens(SimpleTokenizer(), 77)
+    return Tokens(ClipTokenizer(CLEAN["lower"]), 77)
 
 
 @given(word=LETTERS)
@@ -57,10 +59,9 @@ def test_a_word_without_end_is_no_way_to_stop_the_others(ours: Tokens) -> None:
 
 
 def test_words_are_not_remembered_without_end() -> None:
-    tokenizer = SimpleTokenizer()
-    tokens, before = Tokens(tokenizer, 77), dict(tokenizer.cache)
-    tokens.encode([f"word{i:x}zz" for i in range(1000)])
-    assert tokenizer.cache == before
+    tokenizer = ClipTokenizer(CLEAN["lower"])
+    tokenizer([f"word{i:x}zz" for i in range(MAX_KEPT // 3)] + ["x" * 1000], 77)
+    assert tokenizer._known.cache_info().currsize <= MAX_KEPT
 
 
 def test_special_tokens_stay_whole(theirs: Any, ours: Tokens) -> None:

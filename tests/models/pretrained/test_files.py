@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_a_tag_comes_from_the_hub_and_then_from_the_cache(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert resolve(TAG, cache_dir=str(tmp_path)) == first
     assert len(hub.requests) == asked, "the hub was asked although the cache had it and it is offline"
+
+
+def test_open_clip_is_asked_once_what_a_tag_is(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    first = resolve(TAG, cache_dir=str(tmp_path), tags_dir=kept)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "open_clip", None)  # an import of it raises ImportError
+        assert resolve(TAG, cache_dir=str(tmp_path), tags_dir=kept) == first
+    [file] = kept.iterdir()
+    file.write_text("{")
+    assert resolve(TAG, cache_dir=str(tmp_path), tags_dir=kept) == first
 
 
 def test_a_hub_repository_by_name(hub: Hub, tmp_path: Path) -> None:
