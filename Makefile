@@ -19,7 +19,7 @@ BENCH ?=
 IMAGE ?= candid
 VARIANT ?= cpu
 
-.PHONY: help serve test check clients docs lint format typecheck bench lock image clean
+.PHONY: help serve test check clients docs lint format typecheck bench lock small image clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -71,11 +71,22 @@ lock: $(VENV)/.created ## write requirements*.txt anew (LOCKFLAGS="--upgrade-pac
 	$(LOCK) $(LOCKFLAGS) --extra dev --extra training --extra postgres --extra openvino --output-file requirements-dev.txt
 	$(LOCK) $(LOCKFLAGS) --extra postgres --extra openvino --constraint requirements-dev.txt --output-file requirements.txt
 
+# What torch needs is left out of the lock too. Exports are made elsewhere: docs/operations.md, "Without torch".
+SMALL := .venv-small
+LEFT_OUT := ^(torch|torchvision|triton|timm|transformers|sympy|networkx|mpmath|cuda-.*|nvidia-.*)==
+
+small: $(VENV)/.created ## an installation without torch in .venv-small, which only runs exports, on a CPU
+	$(BIN)/python -m venv $(SMALL)
+	awk '/^[a-z]/ { wanted = $$0 !~ /$(LEFT_OUT)/ } wanted' requirements.txt > $(SMALL)/requirements.txt
+	$(SMALL)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes \
+	  --requirement $(SMALL)/requirements.txt
+	$(SMALL)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+
 image: ## the container image (VARIANT=cuda for NVIDIA GPUs)
 	docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE):$(VARIANT) .
 
 clean: ## remove what the other targets made, .venv included
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SMALL) build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info
 	rm -rf $(CLIENTS)/.venv $(CLIENTS)/node_modules .cache bench/peers/.envs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
