@@ -1,7 +1,7 @@
 """`candid classify`: one picture or a million, by a model here or by a running service.
 
-The options are read and put together here; the work is done in `app/batch/`. Torch is not imported before a
-model is needed.
+The options are read and put together here; the work is done in `app/cli/batch/`. Torch is not imported
+before a model is needed.
 """
 
 from __future__ import annotations

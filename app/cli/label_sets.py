@@ -22,8 +22,12 @@ from app.settings import Settings
 from models.errors import CandidError, ImageRejected, InvalidRequest
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from app.storage.database import Database
     from app.storage.label_sets import Vectors
+    from models.batching.image_embeddings import EmbeddedImage
+    from models.classifier import Classifier
 
 app = typer.Typer(no_args_is_help=True, help="Store label sets and teach them, without a server.")
 
@@ -116,15 +120,15 @@ def teach(
     chosen = settings_of(device=device, precision=precision)
     with _database() as (db, settings):
         stored_examples.listed(db, name, label)  # a wrong name is told before a model is loaded
-        read = [_read(picture) for picture in pictures]
-        seen = _embedded(pictures, read, model or list(settings.specs), chosen)
-        kept = [
-            (stored_examples.id_of(label, data), own) for data, own in zip(read, seen, strict=True) if own
-        ]
+        for picture in pictures:
+            if not picture.is_file():
+                raise InvalidRequest(f"{picture}: there is no such file")
+        seen = _embedded(label, pictures, model or list(settings.specs), chosen)
+        kept = [(own_id, vectors) for own_id, vectors in seen if vectors]
         version, added = stored_examples.add(db, name, label, kept, most=settings.max_examples)
     known = sum(each.duplicate for each in added)
     typer.echo(f"{label}: {len(added) - known} added, {known} known already; {name} is at version {version}")
-    if len(added) < len(pictures):
+    if len(added) < len(set(pictures)):
         raise typer.Exit(1)
 
 
@@ -150,37 +154,42 @@ def forget(
     typer.echo(f"{label}: one example removed; {name} is at version {version}")
 
 
-def _read(picture: Path) -> bytes:
-    try:
-        return picture.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{picture}: {error.strerror}") from error
-
-
 def _embedded(
-    pictures: Sequence[Path], read: Sequence[bytes], specs: Sequence[str], settings: Settings
-) -> list[dict[str, Vectors]]:
-    """Each picture's vectors by the models' fingerprints; none of one that cannot be read, which is told."""
+    label: str, pictures: Sequence[Path], specs: Sequence[str], settings: Settings
+) -> list[tuple[str, dict[str, Vectors]]]:
+    """Each picture's id, and its vectors by the models' keys: none of what is no picture, which is told."""
     from app.cli.batch.local import for_many
     from app.model_loading import load_options
     from app.service.embedded_labels import vectors_key
+    from app.storage.examples import id_of
     from models import load
+    from models.batching.read_ahead import read_ahead
+    from models.evaluation.picture_files import read_file
 
-    found: list[dict[str, Vectors]] = [{} for _ in read]
-    refused: dict[int, str] = {}
+    ids: dict[Path, str] = {}
+    seen: dict[Path, dict[str, Vectors]] = {picture: {} for picture in pictures}
+    refused: dict[Path, str] = {}
+
+    def begun(classifier: Classifier) -> Iterator[tuple[tuple[Path, Future[EmbeddedImage]], int]]:
+        for picture in seen:
+            try:
+                data = read_file(picture)
+            except OSError as error:
+                raise InvalidRequest(f"{picture}: {error.strerror}") from error
+            ids[picture] = id_of(label, data)
+            yield (picture, classifier.embed_image(data)), len(data)
+
     for spec in dict.fromkeys(specs):
         classifier = load(spec, for_many(load_options(settings)))
         try:
-            key = vectors_key(classifier.info)
-            futures = [classifier.embed_image(data) for data in read]
-            for position, future in enumerate(futures):
+            for picture, future in read_ahead(begun(classifier)):
                 try:
-                    found[position][key] = future.result().vector
+                    seen[picture][vectors_key(classifier.info)] = future.result().vector
                 except ImageRejected as error:
-                    refused[position] = error.message
+                    refused[picture] = error.message
         finally:
             classifier.close()
-    for position, message in refused.items():
-        typer.echo(f"{pictures[position]}: {message}", err=True)
-        found[position] = {}
-    return found
+    for picture, message in refused.items():
+        typer.echo(f"{picture}: {message}", err=True)
+        seen[picture] = {}
+    return [(ids[picture], vectors) for picture, vectors in seen.items()]

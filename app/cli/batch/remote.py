@@ -6,6 +6,7 @@ picture's error; a service that is full is asked again; anything else ends the r
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import secrets
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from app.cli.batch.run import Pending
 from models.errors import CandidError, InvalidRequest
@@ -39,10 +40,13 @@ class Remote:
     def __init__(self, url: str, question: Mapping[str, Any], api_key: str | None) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidRequest(f"--server {url}: give an address such as http://127.0.0.1:8000")
-        self.url = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+            raise InvalidRequest("--server: give an address such as http://127.0.0.1:8000")
+        user, _, self._host = parts.netloc.rpartition("@")
+        self.url = f"{parts.scheme}://{self._host}{parts.path}".rstrip(
+            "/"
+        )  # as it is told: without a password
         self._secure = parts.scheme == "https"
-        self._host, self._path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/v1/classify"
+        self._path = parts.path.rstrip("/") + "/v1/classify"
         boundary = secrets.token_hex(16)
         self._head, self._tail = _form(question, boundary)
         self._headers = {
@@ -50,8 +54,12 @@ class Remote:
             "Accept": "application/json",
             "User-Agent": "candid",
         }
+        if api_key and user:
+            raise InvalidRequest(f"--server {self.url}: give a key, or a user and password, not both")
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        if user:
+            self._headers["Authorization"] = "Basic " + base64.b64encode(unquote_to_bytes(user)).decode()
         self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="candid-remote")
         self._own = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
@@ -79,7 +87,8 @@ class Remote:
             else:
                 if status == 200:
                     return self._read(answer)
-                told = answer.get("error", {})
+                told = answer.get("error")
+                told = told if isinstance(told, dict) else {"message": told}
                 if told.get("code") in PICTURE_ERRORS:
                     return {"error": {key: told.get(key) for key in ("code", "message", "reason")}}
                 problem = f"answers {status}: {told.get('message') or 'not as Candid does'}"

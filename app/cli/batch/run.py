@@ -6,6 +6,7 @@ started when the first picture needs an answer, and what is done with answers is
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -163,11 +164,14 @@ def _bar(job: Job) -> Iterator[Callable[[], None]]:
     if not job.bar or not console.is_terminal:
         yield lambda: None
         return
-    total = None
-    if job.sources.repeatable:
-        done = job.output.done if job.output is not None else {}
-        total = sum(found.name not in done for found in job.sources)
     columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("pictures", total=total)
+        task = progress.add_task("pictures", total=None)
+        done = frozenset(job.output.done) if job.output is not None else frozenset()
+
+        def count() -> None:
+            progress.update(task, total=sum(found.name not in done for found in job.sources))
+
+        if job.sources.countable:  # beside the work: the first answer is not kept waiting for the last name
+            threading.Thread(target=count, daemon=True, name="candid-count").start()
         yield lambda: progress.advance(task)

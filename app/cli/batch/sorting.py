@@ -62,9 +62,9 @@ class Sorter:
 
     def _folder(self, names: list[str]) -> Path:
         folder = self.top.joinpath(*map(safe, names))
-        folder.mkdir(parents=True, exist_ok=True)
-        if not folder.resolve().is_relative_to(self.top.resolve()):
+        if not folder.resolve().is_relative_to(self.top.resolve()):  # through a link, before anything is made
             raise InvalidRequest(f"{folder} leads out of {self.top}: nothing is put there")
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 

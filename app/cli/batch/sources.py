@@ -8,25 +8,28 @@ is a picture; what is named directly, or in a list, always counts as one.
 from __future__ import annotations
 
 import csv
-import errno
 import glob
 import os
-import stat
 import sys
 import tarfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import Final
 
 from app.cli.batch import parquet
 from models.errors import ImageRejected, InvalidRequest
+from models.evaluation.picture_files import (
+    MAX_FILE_BYTES,
+    TAR_DAMAGE,
+    is_junk,
+    read_file,
+    read_member,
+    tar_members,
+)
 
-MAX_FILE_BYTES: Final = 256 << 20
-"""Bytes of one picture that are read at all; the decoder has its own, smaller limit."""
 READABLE: Final = (
     ".jpg",
     ".jpeg",
@@ -44,7 +47,6 @@ REFUSED: Final = (".tif", ".tiff", ".heic", ".heif", ".jp2", ".jxl")  # better t
 ENDINGS: Final = frozenset(READABLE + REFUSED)
 TARS: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 LISTS: Final = (".csv", ".tsv", ".parquet")
-DAMAGE: Final = (tarfile.TarError, OSError, EOFError, zlib.error)
 COLUMNS: Final = ("path", "file")
 STDIN: Final = "-"
 
@@ -70,9 +72,10 @@ class Sources:
     leave_out: Path | None = None  # a folder that is not looked into: where pictures are sorted to
 
     @property
-    def repeatable(self) -> bool:
-        """Whether they can be gone through twice, to be counted first."""
-        return not self.from_stdin and STDIN not in self.arguments
+    def countable(self) -> bool:
+        """Whether they can be counted beside the work: not what must be unpacked, or comes only once."""
+        tars = any(argument.lower().endswith(TARS) for argument in self.arguments)
+        return not (self.from_stdin or STDIN in self.arguments or tars)
 
     def check(self) -> None:
         """Raises InvalidRequest for what is not there, before any work is done."""
@@ -96,7 +99,7 @@ class Sources:
     def _all(self) -> Iterator[Found]:
         for argument in self.arguments:
             if argument == STDIN:
-                yield Found(STDIN, None, sys.stdin.buffer.read)
+                yield Found(STDIN, None, _standard_input)
             elif _is_there(argument):
                 yield from self._one(Path(argument))
             else:
@@ -118,7 +121,7 @@ class Sources:
             for row in _listed(path):
                 yield _file(path.parent / row)
         else:
-            yield _file(path, named=True)
+            yield _file(path)
 
     def _folder(self, top: Path) -> Iterator[Found]:
         out = self.leave_out.resolve() if self.leave_out else None
@@ -130,10 +133,10 @@ class Sources:
             below[:] = sorted(
                 name
                 for name in below
-                if not _junk(name) and not (out is not None and (here / name).resolve() == out)
+                if not is_junk(name) and not (out is not None and (here / name).resolve() == out)
             )
             for name in sorted(files):
-                if not _junk(name) and Path(name).suffix.lower() in ENDINGS:
+                if not is_junk(name) and Path(name).suffix.lower() in ENDINGS:
                     yield _file(here / name)
         yield from map(_closed, closed)
 
@@ -143,8 +146,15 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
-def _file(path: Path, *, named: bool = False) -> Found:
-    return Found(printable(str(path)), path, partial(_read, path, named=named))
+def _file(path: Path) -> Found:
+    return Found(printable(str(path)), path, partial(read_file, path))
+
+
+def _standard_input() -> bytes:
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageRejected("too_many_bytes", f"standard input exceeds {MAX_FILE_BYTES} bytes")
+    return data
 
 
 def _is_there(argument: str) -> bool:
@@ -158,31 +168,19 @@ def _closed(error: OSError) -> Found:
     return Found(printable(str(error.filename)), None, partial(_raise, error))
 
 
-def _read(path: Path, *, named: bool) -> bytes:
-    status = path.stat()
-    # Of what a folder or a list holds, a pipe would be waited for without end; one that is named is meant.
-    if not named and not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-    if status.st_size > MAX_FILE_BYTES:
-        raise ImageRejected("too_many_bytes", f"the file exceeds {MAX_FILE_BYTES} bytes")
-    return path.read_bytes()
-
-
 def _tar(path: Path) -> Iterator[Found]:
     seen: Counter[str] = Counter()
     try:
         with tarfile.open(path, "r:*") as tar:
-            for member in tar:
+            for _, member in tar_members(tar):
                 inside = PurePosixPath(member.name)
-                wanted = inside.suffix.lower() in ENDINGS and not any(map(_junk, inside.parts))
+                wanted = inside.suffix.lower() in ENDINGS and not any(map(is_junk, inside.parts))
                 if not wanted or not member.isfile():
-                    tar.members = []  # type: ignore[attr-defined]  # else all headers are kept in memory
                     continue
                 seen[member.name] += 1
                 again = f"#{seen[member.name]}" if seen[member.name] > 1 else ""
-                yield Found(printable(f"{path}/{inside}{again}"), None, partial(_extract, tar, member))
-                tar.members = []  # type: ignore[attr-defined]
-    except DAMAGE as error:
+                yield Found(printable(f"{path}/{inside}{again}"), None, partial(read_member, tar, member))
+    except TAR_DAMAGE as error:
         # As one bad file: what was found before it is answered, and so are the other sources.
         problem = ImageRejected("damaged", f"the tar is damaged, or is none: {error}")
         yield Found(printable(str(path)), None, partial(_raise, problem))
@@ -190,18 +188,6 @@ def _tar(path: Path) -> Iterator[Found]:
 
 def _raise(error: Exception) -> bytes:
     raise error
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    if member.size > MAX_FILE_BYTES:
-        raise ImageRejected("too_many_bytes", f"the file exceeds {MAX_FILE_BYTES} bytes")
-    file: IO[bytes] | None = tar.extractfile(member)
-    assert file is not None
-    try:
-        with file:
-            return file.read()
-    except DAMAGE as error:
-        raise ImageRejected("damaged", f"the tar is damaged: {error}") from error
 
 
 def _listed(source: Path) -> Iterator[str]:
@@ -222,7 +208,3 @@ def _listed(source: Path) -> Iterator[str]:
 def _globbed(pattern: str) -> list[str]:
     # Not Path.glob: a shell's pattern may be absolute, and hidden files are not meant by a star.
     return sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
-
-
-def _junk(name: str) -> bool:
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ class Service:
 
     def __init__(self, *line: tuple[int, Any]) -> None:
         self.line, self.asked = list(line), 0
+        self.authorization: str | None = None  # of the last request
         self.close_after_each = False
         service = self
 
@@ -84,6 +86,7 @@ class Service:
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
+                service.authorization = self.headers["Authorization"]
                 service.asked += 1
                 good = {"model": "m", "results": [{"name": "x", "ranking": []}], "warnings": []}
                 status, body = service.line.pop(0) if service.line else (200, good)
@@ -109,6 +112,25 @@ class Service:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+
+def test_what_is_said_of_an_error_may_be_a_text() -> None:
+    told = pytest.raises(ServiceFailed, match="answers 400: no such thing")
+    with Service((400, {"error": "no such thing"})) as service, asking(service.url) as asker, told:
+        asker.ask(b"x")()
+
+
+def test_a_user_and_password_of_the_address_are_sent_and_never_told() -> None:
+    with Service((404, {})) as service:
+        with asking(service.url.replace("http://", "http://me:s%40cret@")) as asker:
+            with pytest.raises(ServiceFailed) as failure:
+                asker.ask(b"x")()
+            assert "cret" not in failure.value.message
+            asker.ask(b"x")()
+        assert service.authorization == "Basic " + base64.b64encode(b"me:s@cret").decode()
+        with pytest.raises(InvalidRequest, match="not both") as refused:
+            Remote("http://me:secret@127.0.0.1:9", QUESTION, KEY)
+        assert "secret" not in refused.value.message
 
 
 @pytest.fixture

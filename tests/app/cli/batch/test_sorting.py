@@ -115,7 +115,10 @@ def test_a_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     file = picture(tmp_path / "a.jpg")
     with pytest.raises(InvalidRequest, match="leads out of"):
         sort(Sorter(tmp_path / "out", move=True), file, answer("cat"))
-    assert file.exists() and not list((tmp_path / "elsewhere").iterdir())
+    deeper = answer("cat > tabby", tree={"answer": {"label": "cat > tabby", "probability": 0.9}})
+    with pytest.raises(InvalidRequest, match="leads out of"):
+        sort(Sorter(tmp_path / "out", move=True), file, deeper)
+    assert file.exists() and not list((tmp_path / "elsewhere").iterdir()), "not even a folder is made there"
 
 
 def test_what_fits_no_label_stays(tmp_path: Path) -> None:

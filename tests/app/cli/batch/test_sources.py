@@ -5,7 +5,6 @@ import io
 import os
 import sys
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from app.cli.batch import sources
 from app.cli.batch.sources import Sources, printable
 from models.errors import CandidError, ImageRejected, InvalidRequest
+from models.evaluation import picture_files
 
 
 def put(folder: Path, *names: str) -> None:
@@ -174,27 +174,35 @@ def test_what_is_not_there_is_told_before_any_work(asked: Sources, said: str) ->
 
 def test_a_file_that_is_far_too_large_is_not_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(here, "large.jpg")
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 3)
+    monkeypatch.setattr(picture_files, "MAX_FILE_BYTES", 3)
     [found] = Sources(("large.jpg",))
     with pytest.raises(ImageRejected, match="exceeds 3 bytes"):
         found.read()
 
 
-def test_a_pipe_in_a_folder_is_a_bad_file_and_one_that_is_named_is_read(here: Path) -> None:
+@pytest.mark.parametrize("argument", ["photos", "photos/pipe.jpg", "photos/zero.jpg"])
+def test_a_pipe_or_a_device_is_a_bad_file_however_it_is_named(here: Path, argument: str) -> None:
+    """Neither ends: a pipe may never be written to, and /dev/zero fills the memory."""
     (here / "photos").mkdir()
     os.mkfifo("photos/pipe.jpg")
-    [found] = Sources(("photos",))
-    with pytest.raises(OSError, match="not a regular file"):
+    Path("photos/zero.jpg").symlink_to("/dev/zero")
+    for found in Sources((argument,)):
+        with pytest.raises(OSError, match="not a regular file"):
+            found.read()
+
+
+def test_standard_input_is_bounded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 3)
+    stdin(monkeypatch, b"four")
+    [found] = Sources(("-",))
+    with pytest.raises(ImageRejected, match="exceeds 3 bytes"):
         found.read()
 
-    def send() -> None:
-        Path("photos/pipe.jpg").write_bytes(b"bytes")
 
-    [named] = Sources(("photos/pipe.jpg",))
-    with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(send)
-        assert named.read() == b"bytes"
-        sending.result()
+def test_a_tar_is_not_unpacked_to_be_counted(here: Path) -> None:
+    assert Sources(("in", "in/*.jpg")).countable
+    assert not Sources(("in", "photos.tar.gz")).countable
+    assert not Sources((), from_stdin=True).countable
 
 
 def test_names_are_printable_and_stay_different() -> None:
