@@ -23,7 +23,7 @@ from typing import Literal, get_args
 import numpy as np
 
 import models
-from models.training import data, names, wordnet
+from models.training import data, hypernyms, wordnet
 
 SETS = ("imagenette", "caltech101", "imagenet-1k-one-each")
 LEVELS = 4  # hypernyms upwards that still name what is seen
@@ -60,16 +60,14 @@ def said(texts: list[tuple[str, ...]]) -> set[str]:
 
 def corpus_words(corpus: Path, words: Path) -> tuple[set[str], set[str]]:
     """All that captions and labels say, and all that the training derived from them."""
-    pairs = [
-        sample for shard in sorted(corpus.glob("train-*.tar.gz")) for sample, _ in data.read_shard(shard)
-    ]
-    hypernyms = names.Hypernyms.read(words)
+    pairs = [sample for shard in data.shards(corpus) for sample, _ in data.read_shard(shard)]
+    found = hypernyms.Hypernyms.read(words)
     classes = data.class_names(corpus)
-    derived = [*classes, *(hypernyms.of_class(synonyms) for synonyms in classes)]
+    derived = [*classes, *(found.of_class(synonyms) for synonyms in classes)]
     for sample in pairs:
-        if sample["source"] != names.CAPTIONED:
+        if "labels" in sample:
             labels = tuple(label.lower() for label in sample["labels"])
-            derived.append(hypernyms.of(labels, sample.get("wnid")))
+            derived.append(found.of(labels, sample.get("wnid")))
     return said([tuple(sample.get("captions") or sample["labels"]) for sample in pairs]), said(derived)
 
 

@@ -1,15 +1,15 @@
-"""`python -m models.training STEP`: make the embedded model from the corpus, from nothing to a folder.
+"""`python -m models.training STEP`: make the embedded model from the corpus and the packages.
 
-    prepare   decode the pictures once                      (3.4 GB in the cache)
+    prepare   copy the pictures, and compute the image tower's features of them once
     text      distil the text tower from the text teacher
+    locked    train the text tower and the projection against those features
     joint     train both towers on the pairs
-    tune      train the text tower on the pictures' vectors
     export    write the folder that `models.load` reads
     plot      draw the run
     all       these in order
 
 Every step may be interrupted at any moment and run again: it goes on where it was. A larger --hours continues
-a finished run. Needs the `training` extra, the corpus, and WordNet (Debian: wordnet-base).
+a finished phase. Needs the `training` extra, the corpus, and WordNet (Debian: wordnet-base).
 """
 
 from __future__ import annotations
@@ -17,13 +17,24 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from models.training import lite
+
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "candid" / "training"
-STEPS = ("prepare", "text", "joint", "tune", "export", "plot")
+# Each step's modules, whose `run` are called in turn.
+STEPS = {
+    "prepare": ("data", "features"),
+    "text": ("learn",),
+    "locked": ("learn",),
+    "joint": ("learn",),
+    "export": ("export",),
+    "plot": ("plot",),
+}
 
 
-def options() -> argparse.Namespace:
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m models.training", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -32,45 +43,29 @@ def options() -> argparse.Namespace:
     add("--corpus", type=Path, default=Path("../shared/corpus"), help="folder of the training pairs")
     add("--eval", type=Path, default=Path("../shared/eval"), help="folder to measure with, never trained on")
     add("--words", type=Path, default=Path("/usr/share/wordnet"), help="folder of WordNet's data.noun")
-    add("--cache", type=Path, default=_CACHE, help="folder of decoded pictures and checkpoints")
+    add("--cache", type=Path, default=_CACHE, help="folder of features and checkpoints")
     add("--out", type=Path, default=Path("models/embedded"), help="folder to export to")
-    add("--begin-with", type=Path, help="exported folder to go on from where no checkpoint is")
-    add("--image-tower", default="resnet18", help="timm model, trained from random weights")
-    add(
-        "--half-images",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="convolutions in bfloat16 where the processor has it; slower for towers of depthwise ones",
-    )
-    add("--image-size", type=int, default=128, help="px, at the end of the training and when serving")
-    add("--batch", type=int, default=192, help="pictures a step of `joint`, over all processes")
-    add("--hours", type=float, default=8.0, help="wall-clock budget of `joint`, earlier runs included")
-    add("--text-hours", type=float, default=0.5, help="wall-clock budget of `text`, earlier runs included")
-    add("--tune-hours", type=float, default=0.3, help="wall-clock budget of `tune`, earlier runs included")
-    add(
-        "--processes",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="train together, one thread each; always one where there is a GPU",
-    )
+    add("--begin-with", type=Path, help="exported folder whose text tower to go on from")
+    add("--image-tower", default=lite.TOWER, help="timm's EfficientNet-Lite")
+    add("--lite", type=Path, help="file of its weights; default: its package's")
+    add("--image-size", type=int, default=lite.SIDE, help="px")
+    add("--hours", type=float, help="wall-clock budget of each phase; default: the phase's own")
+    add("--begun-share", type=float, default=0.0, help="of the way back to the image tower's first weights")
     add("--seed", type=int, default=0)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     import torch
 
-    chosen = options()
-    torch.set_num_threads(1)  # processes are forked, and each has one
+    chosen = options(arguments)
+    chosen.lite = chosen.lite or lite.package_file(chosen.image_tower)
     torch.manual_seed(chosen.seed)
-    if torch.cuda.is_available():
-        chosen.processes = 1
     for step in STEPS if chosen.step == "all" else (chosen.step,):
-        importlib.import_module(f"models.training.{_MODULES.get(step, step)}").run(chosen)
+        one = argparse.Namespace(**{**vars(chosen), "step": step})
+        for module in STEPS[step]:
+            importlib.import_module(f"models.training.{module}").run(one)
 
-
-# The module whose `run` takes the step; the others are called as their step is.
-_MODULES = {"prepare": "data"}
 
 if __name__ == "__main__":
     main()

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.training import checkpoint, tower
+from models.training import checkpoint, lite, tower
 
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
 CHECKSUMS = "SHA256SUMS"
 ARCHITECTURE = "candid-embedded"
-MAX_BYTES = 60_000_000  # what the repository has room for
+MAX_BYTES = 50_000_000  # what the repository has room for
 
 
 def write(folder: Path, state: dict[str, torch.Tensor], configuration: dict[str, Any]) -> None:
@@ -37,14 +37,13 @@ def write(folder: Path, state: dict[str, torch.Tensor], configuration: dict[str,
     (folder / CHECKSUMS).write_text(f"{digest}  {WEIGHTS}\n")
 
 
-def read(folder: Path, model: Any) -> int:
-    """Load what `write` wrote into `model`; returns how many pictures those weights have seen.
-
-    For a machine that has the exported folder and no checkpoint: the optimizer begins anew.
-    """
-    model.load_state_dict(load_file(folder / WEIGHTS))
-    seen: int = int(json.loads((folder / CONFIG).read_text())["tag"].removesuffix("-pictures"))
-    return seen
+def nearer(state: dict[str, Any], begun: dict[str, torch.Tensor], share: float) -> dict[str, Any]:
+    """The image tower `share` of the way back to its first weights (WiSE-FT, Wortsman et al. 2022)."""
+    moved = dict(state)
+    for name, first in begun.items():
+        key = f"visual.trunk.{name}"
+        moved[key] = torch.lerp(state[key].float(), first.float(), share)
+    return moved
 
 
 def read_text(folder: Path, text: Any) -> None:
@@ -57,12 +56,12 @@ def read_text(folder: Path, text: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """The `export` step of the command line."""
-    joint, tuned = (checkpoint.load(chosen.cache / name) for name in ("joint.pt", "tuned.pt"))
-    if joint is None or tuned is None or tuned["of"] != joint["step"]:
-        raise FileNotFoundError(f"{chosen.cache} holds no tuned.pt of its joint.pt: run `joint`, then `tune`")
+    state = checkpoint.load(chosen.cache / "joint.pt")
+    if state is None:
+        raise FileNotFoundError(f"{chosen.cache} holds no joint.pt: run `joint` first")
+    begun = lite.read(chosen.lite, chosen.image_tower).features
     configuration = tower.config(chosen.image_tower, chosen.image_size)
     configuration["architecture"] = ARCHITECTURE
-    configuration["tag"] = f"{tuned['seen']}-pictures"
-    write(chosen.out, tuned["model"], configuration)
-    hours = (tuned["joint_s"] + tuned["elapsed"]) / 3600
-    print(f"wrote {chosen.out}: {tuned['seen']} pictures seen, {tuned['tuned']} steps tuned, {hours:.2f} h")
+    configuration["tag"] = f"{state['seen']}-pictures"
+    write(chosen.out, nearer(state["model"], begun, chosen.begun_share), configuration)
+    print(f"wrote {chosen.out}: {state['seen']} pictures seen by both towers")

@@ -1,4 +1,4 @@
-"""What the joint training and the tuning after it minimise.
+"""What the training minimises, besides the lesson.
 
 All rows are unit vectors; `scale` is the model's logit scale.
 """
@@ -25,29 +25,14 @@ def contrastive(
     return (to_text + to_image) / 2
 
 
-def soft_labels(
-    images: torch.Tensor, bank: torch.Tensor, ids: torch.Tensor, p: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
-    """Cross-entropy of softmax(scale · image · bank) against sparse targets.
-
-    images (B, D), bank (C, D), ids (B, K) rows of the bank, p (B, K) their probabilities. A row of p that is
-    all nought is a picture of which nothing is known, and counts for nothing.
-    """
-    logp = (scale * images @ bank.T).log_softmax(dim=1)  # (B, C)
-    return -(p * logp.gather(1, ids)).sum() / p.sum().clamp(min=1)
-
-
-def soft_rows(
+def names(
     images: torch.Tensor, bank: torch.Tensor, wanted: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
-    """`soft_labels` with whole rows of targets: images (B, D), bank (C, D), wanted (B, K) of its first K."""
+    """Cross-entropy of softmax(scale · image · bank) against `wanted` (B, K), shares of the first K names.
+
+    images (B, D), bank (C, D).
+
+    A row of `wanted` that is all nought is a picture of which nothing is known, and counts for nothing.
+    """
     logp = (scale * images @ bank.T).log_softmax(dim=1)  # (B, C)
     return -(wanted * logp[:, : wanted.shape[1]]).sum() / wanted.sum().clamp(min=1)
-
-
-def features(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """One less the cosine: rows (B, F) against the image teacher's rows, those of all noughts left out."""
-    known = wanted.abs().sum(dim=1) > 0
-    if not known.any():
-        return given.sum() * 0
-    return 1 - torch.cosine_similarity(given[known], wanted[known], dim=1).mean()

@@ -10,35 +10,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from models.training import wordnet
 
 PICTURES = 4  # in so many pictures' captions a noun has to be
-COLUMNS = 24  # nouns a picture, at most: those that most of its captions mention
 # Lexicographer files of what captions mention as a thing seen: doings, groups and shapes are left out.
 _SEEN = wordnet.CONCRETE - {4, 14, 25}
 _SHORTEST = 3  # letters; shorter ones are words of other kinds: "i" is iodine's symbol
 _WORD = re.compile(r"[a-z][a-z'-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Mentions:
-    """The M nouns that captions mention, and which of them are true of each of N pictures."""
-
-    nouns: list[str]  # M
-    ids: NDArray[np.int64]  # (N, COLUMNS)
-    p: NDArray[np.float32]  # (N, COLUMNS), rows sum to 1, or to 0 where none is known
-
-
 def gather(
     captions: list[tuple[str, ...]], named: list[tuple[str, ...]], above: dict[str, tuple[str, ...]]
-) -> Mentions:
+) -> list[Counter[str]]:
     """The nouns in N pictures' captions, lower case, or those among the names of what a picture shows.
 
     `above`: each noun's other names and what it is a kind of. Those that captions mention somewhere count as
@@ -46,19 +32,13 @@ def gather(
     """
     mentioned = [Counter(noun for each in texts for noun in _nouns(each, above)) for texts in captions]
     spread = Counter(noun for each in mentioned for noun in each)
-    bank = {noun: i for i, noun in enumerate(sorted(n for n, count in spread.items() if count >= PICTURES))}
-    ids = np.zeros((len(captions), COLUMNS), np.int64)
-    p = np.zeros((len(captions), COLUMNS), np.float32)
-    for row, counts in enumerate(mentioned):
+    bank = {noun for noun, count in spread.items() if count >= PICTURES}
+    for counts, names in zip(mentioned, named, strict=True):
         for noun, count in list(counts.items()):
             for other in above[noun]:
                 counts[other] = max(counts[other], count)
-        counts.update(named[row])
-        known = Counter({noun: count for noun, count in counts.items() if noun in bank})
-        for column, (noun, count) in enumerate(known.most_common(COLUMNS)):
-            ids[row, column], p[row, column] = bank[noun], count
-    p /= np.maximum(p.sum(axis=1, keepdims=True), 1)
-    return Mentions(list(bank), ids, p)
+        counts.update(names)
+    return [Counter({n: count for n, count in counts.items() if n in bank}) for counts in mentioned]
 
 
 def _nouns(caption: str, above: dict[str, tuple[str, ...]]) -> list[str]:

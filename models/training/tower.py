@@ -1,7 +1,7 @@
 """The two towers: open_clip's own text transformer beside a timm image tower, and their config.
 
 Notable: the text tower is causal and read at its end-of-text token, so texts are run on as many positions as
-the longest of them needs. Every weight begins at random: nothing pretrained is ever asked for.
+the longest of them needs. Every weight begins at random; `lite` gives the image tower its own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def config(image_tower: str, image_size: int, *, width: int = TEXT_WIDTH, layers
             "mean": list(MEAN_STD),
             "std": list(MEAN_STD),
             "interpolation": "bicubic",
-            "resize_mode": "squash",
+            "resize_mode": "shortest",
         },
     }
 
@@ -79,14 +79,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def half(wanted: bool = True) -> torch.autocast:
-    """Products in bfloat16, if `wanted`, on a GPU or where the processor has them (AVX512-BF16).
-
-    Twice as fast for transformers and plain convolutions, slower for depthwise ones.
-    """
+def half() -> torch.autocast:
+    """Products in bfloat16, on a GPU or where the processor has them (AVX512-BF16): twice as fast."""
     kind = device().type
     able = kind == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    return torch.autocast(kind, torch.bfloat16, enabled=wanted and able)
+    return torch.autocast(kind, torch.bfloat16, enabled=able)
 
 
 def encode_text(text: Any, ids: torch.Tensor) -> torch.Tensor:
@@ -119,6 +116,18 @@ def encode_texts(text: Any, texts: Sequence[str], *, batch: int = 256) -> torch.
     return rows
 
 
+def pooled(trunk: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Normalised pixels (B, 3, S, S) -> features before the projection (B, F)."""
+    with half():
+        rows: torch.Tensor = trunk.forward_head(trunk.forward_features(pixels), pre_logits=True)
+    return rows.float()
+
+
+def project(visual: Any, rows: torch.Tensor) -> torch.Tensor:
+    """Features (B, F) -> unit rows (B, D)."""
+    return F.normalize(visual.trunk.get_classifier()(rows), dim=-1)
+
+
 def encode_image(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Normalised pixels (B, 3, S, S) -> unit rows (B, D)."""
-    return F.normalize(visual(pixels).float(), dim=-1)
+    return project(visual, pooled(visual.trunk, pixels))

@@ -1,79 +1,126 @@
-"""A corpus of two dozen coloured squares and a text lesson of four words: a whole training in seconds."""
+"""A corpus of two dozen coloured squares and a text teacher of chance: a whole training in seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
+import timm
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
 
-from models.training import tower
-from models.training.data import SIDE, SOFT, Corpus
-from models.training.learner import Run, begin
-from models.training.mentions import Mentions
-from models.training.names import Names
-from models.training.text import Lesson
+from models.training import __main__ as command
+from models.training import teacher, tower
+from tests.models.training.test_wordnet import write_words
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
-CONFIG = tower.config("test_efficientnet", 64, width=64, layers=1)
+TOWER = "test_efficientnet"  # timm's smallest tower that is built as EfficientNet-Lite is
+SIDE = 64  # px
+CONFIG = tower.config(TOWER, SIDE, width=64, layers=1)
+SECONDS = 1.0  # of each phase
 
 
-@pytest.fixture
-def corpus() -> Corpus:
-    rng = np.random.default_rng(0)
-    images = np.zeros((24, SIDE, SIDE, 3), np.uint8)
-    names = [list(COLOURS)[i % 3] for i in range(24)]
-    for i, name in enumerate(names):
-        images[i] = np.clip(np.array(COLOURS[name]) + rng.integers(-20, 20, (SIDE, SIDE, 3)), 0, 255)
-    soft_ids, soft_p = np.zeros((24, SOFT), np.int64), np.zeros((24, SOFT), np.float32)
-    soft_ids[:, 0], soft_p[:, 0] = [i % 3 for i in range(24)], 1.0
-    return Corpus(
-        images=images,
-        sources=["flickr8k" if i < 6 else "clothing" for i in range(24)],
-        wnids=[None] * 24,
-        texts=[(name, f"a {name} square") for name in names],
-        soft_ids=soft_ids,
-        soft_p=soft_p,
-        features=rng.standard_normal((20, 160)).astype(np.float32),
-        classes=[(name,) for name in COLOURS],
-    )
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
 
 
-@pytest.fixture
-def lesson() -> Lesson:
-    texts = [*COLOURS, "shape"]
-    ids = tower.tokenise(texts)
-    targets = F.normalize(torch.randn(4, tower.EMBED_DIM, generator=torch.Generator().manual_seed(1)), dim=-1)
-    return Lesson(texts, targets, ids, ids.argmax(dim=-1) + 1, torch.ones(4), torch.ones(4, dtype=torch.bool))
+def square(colour: tuple[int, int, int], *, size: tuple[int, int] = (100, 80), kind: str = "WEBP") -> bytes:
+    """A picture file of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind)
+    return file.getvalue()
 
 
-@pytest.fixture
-def start(corpus: Corpus, lesson: Lesson) -> Callable[[], Run]:
-    """Begins a run on a small model, always the same one."""
+def write_corpus(folder: Path) -> None:
+    """24 squares in two shards, every fourth with captions."""
+    folder.mkdir()
+    for shard in ("train-000", "add-000"):
+        with tarfile.open(folder / f"{shard}.tar.gz", "w:gz") as tar:
+            for i in range(12):
+                colour = list(COLOURS)[i % 3]
+                texts = {"captions": [f"a cat on a {colour} square", "a square"]}
+                sample = {"source": "clothing", "labels": [colour]} if i % 4 else {"source": "coco", **texts}
+                add(tar, f"{i:06d}.webp", square(COLOURS[colour]))
+                add(tar, f"{i:06d}.json", json.dumps(sample).encode())
+    np.savez(folder / "clip_text_embeddings.npz", names=np.array(["mug", "sofa"]))
+    classes = [*COLOURS, "house cat, cat", *(f"thing {i}" for i in range(996))]
+    (folder / "imagenet_classes.txt").write_text("\n".join(classes) + "\n")
 
-    def run() -> Run:
-        torch.manual_seed(0)
-        model: Any = tower.build(CONFIG).train()
-        bank = list(COLOURS)
-        ids, p = np.zeros((24, 2), np.int64), np.zeros((24, 2), np.float32)
-        ids[:, 0], p[6:, 0] = [i % 3 for i in range(24)], 1.0
-        kinds = ["colour", "warm colour"], np.array([[0.5, 0.5], [1, 0], [1, 0]], np.float32)
-        said = np.zeros((24, 1), np.float32)
-        said[:6] = 1.0
-        names = Names(
-            corpus.texts,
-            [("colour",)] * 24,
-            [()] * 24,
-            bank,
-            ids,
-            p,
-            *kinds,
-            strangers=["shape"],
-            mentions=Mentions(bank, ids[:, :1], said),
-        )
-        return begin(model, corpus, names, lesson, batch=12, seed=0)
 
-    return run
+def write_eval(folder: Path) -> None:
+    """Two squares of each colour."""
+    folder.mkdir()
+    with tarfile.open(folder / "imagenette.tar.gz", "w:gz") as tar:
+        for name, colour in COLOURS.items():
+            for number in range(2):
+                add(tar, f"{name}/{number}.jpg", square(colour, kind="JPEG"))
+
+
+def write_lite(file: Path) -> None:
+    """Weights of chance as the package has them: timm's order, other names."""
+    torch.manual_seed(0)
+    state = timm.create_model(TOWER, pretrained=False).state_dict()
+    torch.save({f"layer.{i}.{name.rpartition('.')[2]}": v for i, (name, v) in enumerate(state.items())}, file)
+
+
+def by_chance(texts: list[str]) -> NDArray[np.float32]:
+    """Instead of MiniLM's: the same vector for the same string."""
+    rows = [np.random.default_rng(crc32(text.encode())).standard_normal(teacher.DIM) for text in texts]
+    found: NDArray[np.float32] = np.stack(rows).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+class Place:
+    """Folders of everything that the command needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        write_corpus(folder / "corpus")
+        write_eval(folder / "eval")
+        (folder / "words").mkdir()
+        write_words(folder / "words")
+        write_lite(folder / "lite.pth")
+
+    def arguments(self, step: str, **other: Any) -> list[str]:
+        folders = {name: self.folder / name for name in ("corpus", "eval", "words", "cache", "out")}
+        given = {
+            **folders,
+            "lite": self.folder / "lite.pth",
+            "image-tower": TOWER,
+            "image-size": SIDE,
+            "hours": SECONDS / 3600,
+            **other,
+        }
+        return [step, *(part for name, value in given.items() for part in (f"--{name}", str(value)))]
+
+    def options(self, step: str) -> argparse.Namespace:
+        return command.options(self.arguments(step))
+
+    def run(self, step: str, **other: Any) -> None:
+        command.main(self.arguments(step, **other))
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where `all` has been run."""
+    place = Place(tmp_path_factory.mktemp("training"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(teacher, "_encode", by_chance)
+        patch.setattr(sys.modules["models.training.lesson"], "token_strings", lambda: [*COLOURS, "cat"] * 100)
+        place.run("all")
+    return place

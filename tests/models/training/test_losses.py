@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from models.training import losses
-from models.training.text import SHARPNESS, loss_against
+from models.training.lesson import SHARPNESS, loss_against
 
 
 def rows(count: int, seed: int, dim: int = 8) -> torch.Tensor:
@@ -39,24 +39,13 @@ def test_right_answers_share_the_probability() -> None:
     assert losses.contrastive(images, texts, match, scale).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_soft_labels_is_cross_entropy_and_leaves_unlabelled_pictures_out() -> None:
+def test_names_is_cross_entropy_and_leaves_unknown_pictures_out() -> None:
     images, bank, scale = rows(3, 4), rows(6, 5), torch.tensor(5.0)
-    ids = torch.tensor([[0, 3], [2, 0], [0, 0]])
-    p = torch.tensor([[0.7, 0.3], [1.0, 0.0], [0.0, 0.0]])
+    wanted = torch.tensor([[0.7, 0, 0, 0.3], [0, 0, 1, 0], [0, 0, 0, 0]])
     logits = (scale * images @ bank.T).tolist()
     first = plain_cross_entropy(logits[0], [0.7, 0, 0, 0.3, 0, 0])
     second = plain_cross_entropy(logits[1], [0, 0, 1, 0, 0, 0])
-    assert losses.soft_labels(images, bank, ids, p, scale).item() == pytest.approx(
-        (first + second) / 2, rel=1e-5
-    )
-
-
-def test_features_is_nought_for_a_multiple_and_ignores_unknown_rows() -> None:
-    wanted = torch.cat([rows(2, 6), torch.zeros(1, 8)])
-    given = torch.cat([3 * rows(2, 6), rows(1, 7)])
-    assert losses.features(given, wanted).item() == pytest.approx(0, abs=1e-6)
-    assert losses.features(given, torch.zeros(3, 8)).item() == 0
-    assert losses.features(-given, wanted).item() == pytest.approx(2, abs=1e-5)
+    assert losses.names(images, bank, wanted, scale).item() == pytest.approx((first + second) / 2, rel=1e-5)
 
 
 def test_the_texts_loss_is_nought_only_at_the_targets() -> None:

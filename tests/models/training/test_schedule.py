@@ -4,15 +4,13 @@ import time
 
 import pytest
 
-from models.training.schedule import Clock, resolution, warm_cosine
+from models.training.schedule import Clock, warm_cosine
 
 
 def test_the_clock_counts_what_was_spent_before() -> None:
     clock = Clock(100.0, 60.0)
     assert clock.share == pytest.approx(0.6, abs=0.01)
     assert clock.left == pytest.approx(40, abs=1)
-    assert not clock.spent
-    assert Clock(100.0, 100.0).spent
 
 
 def test_a_larger_budget_continues_a_finished_run() -> None:
@@ -31,14 +29,3 @@ def test_the_learning_rate_rises_then_falls_to_nought() -> None:
     assert warm_cosine(0.0, 9, warm=10) == pytest.approx(1.0)
     assert warm_cosine(0.5, 1000, warm=10) == pytest.approx(0.5)
     assert warm_cosine(1.0, 1000, warm=10) == pytest.approx(0.0)
-
-
-@pytest.mark.parametrize(
-    ("final", "sides"), [(32, {32}), (64, {32, 64}), (96, {64, 96}), (128, {64, 96, 128})]
-)
-def test_pictures_grow_with_the_run(final: int, sides: set[int]) -> None:
-    found = [resolution(share / 100, final=final) for share in range(101)]
-    assert found == sorted(found)
-    assert set(found) == sides
-    assert found[59] == min(sides)
-    assert found[-1] == final

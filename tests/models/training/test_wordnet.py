@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.training import wordnet
-from models.training.names import Hypernyms, lineage
+from models.training.hypernyms import Hypernyms, lineage
 
 # Synsets in wndb.5WN's format, less what nobody reads: an animal, a cat, a proper name, a stone, a person.
 DATA = """\
@@ -32,12 +32,16 @@ siamese_cat n 1 1 @ 1 0 00000007
 """
 
 
+def write_words(folder: Path) -> None:
+    (folder / "data.noun").write_text(DATA)
+    (folder / "index.noun").write_text(INDEX)
+    (folder / "index.adj").write_text("  1 This is the licence.\nstone a 1 0 1 0 00000008\n")
+    (folder / "index.adv").write_text("  1 This is the licence.\n")
+
+
 @pytest.fixture
 def words(tmp_path: Path) -> Path:
-    (tmp_path / "data.noun").write_text(DATA)
-    (tmp_path / "index.noun").write_text(INDEX)
-    (tmp_path / "index.adj").write_text("  1 This is the licence.\nstone a 1 0 1 0 00000008\n")
-    (tmp_path / "index.adv").write_text("  1 This is the licence.\n")
+    write_words(tmp_path)
     return tmp_path
 
 

@@ -1,4 +1,6 @@
-"""First phase: the text tower learns to say of words and captions what the text teacher says of them.
+"""The lesson: what the text tower should say of words and captions, as the text teacher says it.
+
+The first phase is nothing else; the later ones replay it, so that words which no picture shows stay in place.
 
 Notable: it does not begin at random noise. Each byte pair's embedding begins as the teacher's vector of that
 byte pair's own string, reduced by PCA, and the projection begins as the way back. Templates wrap half of the
@@ -7,8 +9,6 @@ names with the target unchanged, so that "a photo of a cat." stays where "cat" i
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from models.training import checkpoint, data, export, teacher, tower, wordnet
+from models.training import teacher, tower, wordnet
 from models.training.data import Corpus
-from models.training.schedule import Clock, warm_cosine
-from models.training.team import ALONE, Team, together
 
 TEMPLATES = (
     "a photo of a {}.",
@@ -37,8 +35,6 @@ TEMPLATES = (
     "this is a {}.",
 )
 SHARPNESS = 20.0  # of the similarities whose distribution is matched
-RATE = 1e-3  # learning rate of AdamW
-WARM = 60  # steps up to it
 OF_PARENT = 0.2  # share of a noun's target that comes from what it is a kind of
 OF_SYNONYMS = 0.3  # share that comes from all names of the same meaning
 
@@ -82,13 +78,10 @@ def token_strings() -> list[str]:
 def lesson(corpus: Corpus, lvis: Sequence[str], cache: Path, words: Path) -> Lesson:
     """All strings with their targets; the teacher's vectors come from the cache after the first time."""
     nouns = wordnet.concrete_nouns(words)
-    names = [
-        text for i, texts in enumerate(corpus.texts) if corpus.sources[i] != "flickr8k" for text in texts
-    ]
+    pairs = list(zip(corpus.texts, corpus.captioned.tolist(), strict=True))
+    names = [text for texts, captioned in pairs if not captioned for text in texts]
     names += [name for synonyms in corpus.classes for name in synonyms] + list(lvis)
-    captions = [
-        t for i, texts in enumerate(corpus.texts) if corpus.sources[i] == "flickr8k" for t in texts[:1]
-    ]
+    captions = [text for texts, captioned in pairs if captioned for text in texts[:1]]
     of_nouns = teacher.embed(list(nouns), cache, "nouns")
     of_corpus = teacher.embed([*names, *captions], cache, "corpus")
     mean = of_nouns.rows.mean(axis=0)
@@ -151,81 +144,7 @@ def loss_against(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return near + relations
 
 
-def train(
-    text: Any,
-    lesson: Lesson,
-    path: Path,
-    *,
-    hours: float,
-    batch: int = 256,
-    seed: int = 0,
-    team: Team = ALONE,
-    tell_every_s: float = 15,
-    save_every_s: float = 120,
-) -> int:
-    """Train until `hours` are spent, those of earlier calls included; returns the count of steps."""
-    parameters = list(text.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    state = checkpoint.load(path)
-    clock = Clock(hours * 3600, 0.0 if state is None else state["elapsed"])
-    step = 0
-    if state is not None:
-        text.load_state_dict(state["text"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    generator = torch.Generator().manual_seed(seed + 1000 * team.rank + step)
-    told = saved = time.monotonic()
-    share = clock.share
-    while share < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * warm_cosine(share, step, warm=WARM)
-        loss = lesson_loss(text, *lesson.draw(batch // team.size, generator))
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        share = team.average(parameters, clock.share)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        step += 1
-        now = time.monotonic()
-        if team.leads and now - told > tell_every_s:
-            told = now
-            print(f"text: step {step}, loss {loss.item():.4f}, {clock.left / 60:.1f} min left", flush=True)
-        if team.leads and now - saved > save_every_s:
-            saved = now
-            checkpoint.save(path, _state(text, optimizer, step, clock))
-    if team.leads:
-        checkpoint.save(path, _state(text, optimizer, step, clock))
-    return step
-
-
 def lesson_loss(text: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The lesson's loss on N strings."""
     vectors = tower.encode_in_parts(text, ids, parts=2)  # (N, D)
     return loss_against(vectors, targets.to(vectors.device))
-
-
-def _state(text: Any, optimizer: torch.optim.Optimizer, step: int, clock: Clock) -> dict[str, Any]:
-    return {
-        "text": text.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "elapsed": clock.elapsed,
-    }
-
-
-def run(chosen: argparse.Namespace) -> None:
-    """The `text` step of the command line."""
-    corpus = data.load(chosen.corpus, chosen.cache)
-    wanted = lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
-    model = tower.build(tower.config(chosen.image_tower, chosen.image_size))
-    model.to(tower.device())
-    path = chosen.cache / "text.pt"
-    if not path.is_file() and chosen.begin_with is not None:
-        export.read_text(chosen.begin_with, model.text)
-    elif not path.is_file():
-        begin_as_teacher(model.text, chosen.cache)
-
-    def work(team: Team) -> None:
-        train(model.text, wanted, path, hours=chosen.text_hours, seed=chosen.seed, team=team)
-
-    together(chosen.processes, work)

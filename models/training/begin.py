@@ -1,0 +1,99 @@
+"""What a phase begins with: the material, and the model as the phase before left it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from models.training import banks, checkpoint, data, export, features, lesson, lite, step, tower
+from models.training.pairs import chances
+from models.training.phases import JOINT, LOCKED, TEXT, Phase
+
+FIRST_SCALE = 30.0  # of the logits
+BEFORE = {LOCKED.name: TEXT.name, JOINT.name: LOCKED.name}
+RIDGE = 0.02  # of the first projection, times the features' mean variance
+RIDGE_OF_ROWS = 0.1  # of the names' rows, times the mean variance of the pictures' vectors
+OF_ROWS = {"classes": 0.9, "labels": 0.5}  # weight of a name's row beside the vector it has
+
+
+def material(chosen: argparse.Namespace) -> step.Material:
+    """Everything that `prepare` left, and the words of it."""
+    corpus = data.load(chosen.corpus, chosen.cache)
+    found = features.load(chosen.cache, lite.read(chosen.lite, chosen.image_tower))
+    words = banks.gather(corpus, found.soft_ids, found.soft_p, chosen.words)
+    wanted = lesson.lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
+    return step.Material(corpus, found, words, wanted, chosen.image_size)
+
+
+def model(chosen: argparse.Namespace, phase: Phase, given: step.Material) -> Any:
+    """The towers as the phase before left them; before the first, as their packages or an older model did."""
+    made = tower.build(tower.config(chosen.image_tower, chosen.image_size))
+    if phase.name in BEFORE:
+        before = checkpoint.load(chosen.cache / f"{BEFORE[phase.name]}.pt")
+        if before is None:
+            raise FileNotFoundError(f"{chosen.cache} holds no {BEFORE[phase.name]}.pt: run that step first")
+        made.load_state_dict(before["model"])
+    else:
+        lite.put_into(made.visual.trunk, lite.read(chosen.lite, chosen.image_tower))
+        if chosen.begin_with is not None:
+            export.read_text(chosen.begin_with, made.text)
+        else:
+            lesson.begin_as_teacher(made.text, chosen.cache)
+    if phase.name == LOCKED.name:
+        begin_projection(made, given)
+    if "rows" in phase.weights:
+        given.rows = rows_of_names(made, given, lite.read(chosen.lite, chosen.image_tower))
+    return made.to(tower.device())
+
+
+@torch.no_grad()
+def begin_projection(model: Any, given: step.Material) -> None:
+    """The projection that brings each picture nearest to the names of what the classifier sees in it."""
+    model.logit_scale.fill_(math.log(FIRST_SCALE))
+    bank = tower.encode_texts(model.text, [names[0] for names in given.words.banks["classes"].names])
+    bank = bank - bank.mean(dim=0)  # (C, D)
+    ids, p = (torch.from_numpy(a) for a in (given.features.soft_ids, given.features.soft_p))
+    wanted = F.normalize(torch.einsum("nk,nkd->nd", p, bank[ids]), dim=-1)  # (N, D)
+    rows = torch.from_numpy(given.features.views[:, 0]).float()  # (N, F)
+    mean = rows.mean(dim=0)
+    rows -= mean
+    gram = rows.T @ rows
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
+    found = torch.linalg.solve(gram, rows.T @ wanted)  # (F, D)
+    projection = model.visual.trunk.get_classifier()
+    projection.weight.copy_(found.T)
+    projection.bias.copy_(-(mean @ found))
+
+
+@torch.no_grad()
+def rows_of_names(model: Any, given: step.Material, classifier: lite.Lite) -> dict[str, torch.Tensor]:
+    """Where names would name their pictures best, (C, D) of each bank.
+
+    The classifier's logits, and the labels, regressed on the pictures' vectors: classes that no picture shows
+    get their place from how little other pictures look like them. Beside it the name's own vector.
+    """
+    features = torch.from_numpy(given.features.views[:, 0]).float()  # (N, F)
+    pictures = tower.project(model.visual, features)  # (N, D)
+    weights = torch.from_numpy(chances(given.corpus)).float()[:, None] * len(given.corpus)  # (N, 1)
+    weighted = pictures * weights
+    gram = weighted.T @ pictures
+    gram += RIDGE_OF_ROWS * gram.diagonal().mean() * torch.eye(len(gram))
+    logits = features @ classifier.rows.T + classifier.bias  # (N, C)
+    banks = given.words.banks
+    every = np.arange(len(banks["labels"].names))
+    labels = torch.from_numpy(banks["labels"].wanted(np.arange(len(features)), every))  # (N, L)
+    wanted = {
+        "classes": logits - logits.mean(dim=1, keepdim=True),
+        "labels": labels - (labels * weights).mean(dim=0),
+    }
+    found = {}
+    for name, of_pictures in wanted.items():
+        rows = F.normalize(torch.linalg.solve(gram, weighted.T @ of_pictures).T, dim=-1)  # (C, D)
+        own = tower.encode_texts(model.text, [names[0] for names in banks[name].names])
+        found[name] = F.normalize(own + OF_ROWS[name] * rows, dim=-1)
+    return found

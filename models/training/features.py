@@ -1,0 +1,110 @@
+"""What the image tower makes of every picture, in three views, computed once; and what its classifier says.
+
+Notable: the classifier's probabilities are the soft labels, and its rows stand for pictures of all 1,000
+classes, also of those that the corpus has no picture of. Parts are renamed when whole: an interrupted run
+goes on at the next part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.training import data, lite, tower, views
+
+PART = 4000  # pictures a file
+BATCH = 16  # pictures at once
+VIEWS = 3  # the middle, a crop, a small one
+SOFT = 8  # soft labels a picture
+SURE = 0.6  # probability from which a picture shows what the classifier says
+ENOUGH = 5  # pictures of which a class' mean is taken
+RIDGE = 0.3  # of the map from a class' row to its mean, times the mean variance of the rows
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Of N pictures."""
+
+    views: NDArray[np.float16]  # (N, VIEWS, F)
+    soft_ids: NDArray[np.int64]  # (N, SOFT) ImageNet classes
+    soft_p: NDArray[np.float32]  # (N, SOFT) their probabilities; rows sum to 1
+    of_classes: NDArray[np.float32]  # (1000, F) what a picture of each class would have
+    spread: NDArray[np.float32]  # (F,) standard deviation within a class
+
+
+def compute(corpus: data.Corpus, trunk: Any, side: int, cache: Path) -> None:
+    """Write features-NNN.npy, those that are not there yet."""
+    for number, start in enumerate(range(0, len(corpus), PART)):
+        part, began = cache / f"features-{number:03d}.npy", time.monotonic()
+        if part.is_file():
+            continue
+        end = min(start + PART, len(corpus))
+        rows = np.concatenate(
+            [_of(corpus, range(i, min(i + BATCH, end)), trunk, side) for i in range(start, end, BATCH)]
+        )
+        aside = part.with_suffix(".tmp")
+        with aside.open("wb") as file:
+            np.save(file, rows)
+        aside.rename(part)
+        rate = (end - start) / (time.monotonic() - began)
+        print(f"prepare: features of {end}/{len(corpus)} pictures, {rate:.0f} a second", flush=True)
+
+
+def _of(corpus: data.Corpus, chosen: range, trunk: Any, side: int) -> NDArray[np.float16]:
+    """(B, VIEWS, F) of some pictures."""
+    seen = []
+    for i in chosen:
+        file, rng = corpus.picture(i), random.Random(i)
+        seen += [views.centre(file, side), views.crop(file, side, rng), views.small(file, side, rng)]
+    pixels = torch.from_numpy(views.normalise(np.stack(seen))).to(tower.device())
+    rows = tower.pooled(trunk, pixels.contiguous(memory_format=torch.channels_last))  # (B * VIEWS, F)
+    found: NDArray[np.float16] = rows.half().cpu().numpy().reshape(len(chosen), VIEWS, -1)
+    return found
+
+
+def load(cache: Path, classifier: lite.Lite) -> Features:
+    """All parts, and what the classifier says of them."""
+    kept = np.concatenate([np.load(part) for part in sorted(cache.glob("features-*.npy"))])
+    middle = torch.from_numpy(kept[:, 0]).float()  # (N, F)
+    p = (middle @ classifier.rows.T + classifier.bias).softmax(dim=1)  # (N, 1000)
+    soft_p, soft_ids = p.topk(min(SOFT, p.shape[1]), dim=1)
+    of_classes, spread = _of_classes(middle, p, classifier.rows)
+    soft_p /= soft_p.sum(dim=1, keepdim=True)
+    return Features(kept, soft_ids.numpy(), soft_p.numpy(), of_classes.numpy(), spread.numpy())
+
+
+def _of_classes(
+    middle: torch.Tensor, p: torch.Tensor, rows: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean features of every class, by ridge regression from its row of the classifier; and their spread."""
+    best, top = p.max(dim=1)
+    shown = [((top == c) & (best > SURE)).nonzero().flatten() for c in range(len(rows))]
+    have = [c for c, pictures in enumerate(shown) if len(pictures) >= ENOUGH]
+    if not have:
+        return middle.mean(dim=0).expand(len(rows), -1).clone(), middle.std(dim=0)
+    means = torch.stack([middle[shown[c]].mean(dim=0) for c in have])  # (H, F)
+    spread = torch.stack([middle[shown[c]].std(dim=0) for c in have]).mean(dim=0)  # (F,)
+    centred = rows - rows.mean(dim=0)
+    known = centred[have]  # (H, F)
+    gram = known.T @ known
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
+    found = centred @ torch.linalg.solve(gram, known.T @ (means - means.mean(dim=0))) + means.mean(dim=0)
+    return found, spread
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """The second half of the `prepare` step of the command line."""
+    corpus = data.load(chosen.corpus, chosen.cache)
+    model = tower.build(tower.config(chosen.image_tower, chosen.image_size))
+    lite.put_into(model.visual.trunk, lite.read(chosen.lite, chosen.image_tower))
+    model.visual.eval().to(tower.device())
+    with torch.no_grad():
+        compute(corpus, model.visual.trunk, chosen.image_size, chosen.cache)
