@@ -1,7 +1,4 @@
-"""Untrusted bytes to plain values: strict JSON, base64, multipart. Every failure is an error of the caller's.
-
-Knows no field of any route; `inputs` gives the values their meaning.
-"""
+"""Untrusted bytes to plain values: strict JSON, base64, multipart. Every failure is the caller's error."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.http.errors import BadBody, UnsupportedMediaType, flatten
 from app.requests.limits import NO_LIMITS, Limits, within
+from app.schemas.json_structure import too_much
 from models.errors import ImageRejected, InvalidRequest
 
 P = ParamSpec("P")
@@ -34,6 +32,8 @@ MAX_FIELDS: Final = 100
 """Fields of a JSON object that is a whole request: each unknown one costs more than the byte it came in."""
 MAX_TEXT_FIELD_BYTES: Final = 4 << 20
 """One text field of a form: 10,000 labels as one JSON array fit."""
+MAX_TEXT_BYTES: Final = 8 << 20
+"""All text fields of a form together."""
 _DATA_URI: Final = re.compile(
     r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<params>(?:;[\w.+-]+=[^;,]*)*)(?P<b64>;base64)?,", re.I
 )
@@ -70,9 +70,11 @@ async def read_json(request: Request, model: type[M], limits: Limits = NO_LIMITS
 def parse_json(body: bytes, model: type[M], limits: Limits = NO_LIMITS) -> M:
     """Strict JSON (no NaN, no lone surrogates, bounded nesting) as `model`.
 
-    Lists are measured before an entry of them is looked at: 64 MB can hold twenty million, and each would
-    become an object or an error of its own.
+    It is measured before it is built, and lists before an entry of them is looked at: 64 MB can hold twenty
+    million, and each would become an object or an error of its own.
     """
+    if (why := too_much(body)) is not None:
+        raise InvalidRequest(f"the body has {why}; send vectors as base64, and large sets in parts")
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -132,6 +134,7 @@ class _InMemoryParser(MultiPartParser):
 
     spool_max_size = 1 << 40
     ended = False
+    _text_bytes = 0  # of all fields that are no files
 
     def on_end(self) -> None:
         self.ended = True
@@ -141,6 +144,10 @@ class _InMemoryParser(MultiPartParser):
         if part.file is None and len(part.data) + end - start > self.max_part_size:
             name = part.field_name[:80]
             raise InvalidRequest(f"{name} has more than {self.max_part_size} bytes in one field", field=name)
+        if part.file is None:
+            self._text_bytes += end - start
+            if self._text_bytes > MAX_TEXT_BYTES:
+                raise InvalidRequest(f"the form has more than {MAX_TEXT_BYTES} bytes in its text fields")
         super().on_part_data(data, start, end)
 
     @property

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from app.schemas.json_structure import too_much
 from models.labels.label_set import Mode
 
 MAX_FIELDS: Final = 20
@@ -21,7 +22,13 @@ MAX_ENTRIES: Final = 1_000_000
 
 def _text(value: str) -> str:
     """No NUL (databases and C libraries end there) and no half of a surrogate pair (no encoder takes it)."""
-    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        surrogate = True
+    else:
+        surrogate = False
+    if surrogate or "\0" in value:
         raise ValueError("must not contain NUL or unpaired surrogate characters")
     return value
 
@@ -44,6 +51,8 @@ def _templates(value: Any) -> Any:
 def _json_array(text: str) -> list[Any] | None:
     if not text.lstrip().startswith("["):
         return None
+    if (why := too_much(text.encode(errors="replace"))) is not None:
+        raise ValueError(f"has {why}")
     try:
         listed = json.loads(text)
     except (ValueError, RecursionError):
