@@ -51,7 +51,11 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     """The service. It loads its models when it starts; ready ones handed in stay the caller's to close."""
     metrics = Metrics()
     db = Database(settings.database_url)
-    door = Door(max_slots=settings.max_slots, request_timeout_s=settings.request_timeout_s)
+    door = Door(
+        max_slots=settings.max_slots,
+        request_timeout_s=settings.request_timeout_s,
+        max_unread_bytes=settings.max_buffer_bytes,
+    )
     loaded: dict[str, Classifier] = {}
     metrics.watch(lambda: loaded)
     metrics.gauge("candid_slots_taken", "Requests being worked on.", lambda: door.taken)

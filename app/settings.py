@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     receipt_timeout_s: float = Field(
         30.0, gt=0, description="Time for a connection to send a whole request; then 408 and it is closed."
     )
+    write_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="Time in which a caller must read 64 KiB of an answer, or all of it; then it is cut off.",
+    )
     keep_alive_timeout_s: int = Field(
         20, ge=1, description="How long an idle connection stays open between requests."
     )

@@ -24,6 +24,7 @@ _TMP: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 SLOW_FIXTURES = {"server", "candid", "browser", "classifier", "hub", "model"}
 SLOW_PLACES = (
     "app/cli/test_main.py",
+    "app/http/test_attacks.py",
     "app/http/test_server.py",
     "app/schemas/test_openapi.py",
     "models/encoders/test_openvino_runner.py",

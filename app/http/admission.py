@@ -31,16 +31,20 @@ class Slot:
 class Door:
     """Bounded admission. Draining means: go on answering, but tell who asks that we are leaving."""
 
-    def __init__(self, *, max_slots: int, request_timeout_s: float) -> None:
+    def __init__(self, *, max_slots: int, request_timeout_s: float, max_unread_bytes: int = 1 << 62) -> None:
         self.max_slots = max_slots
         self.taken = 0
+        self.unread_bytes = 0  # of answers that their callers have not read yet
         self.draining = False
         self._timeout_s = request_timeout_s
+        self._max_unread_bytes = max_unread_bytes
 
     def look(self) -> None:
         """Refuse at once when the house is full: asked before a body is read."""
         if self.taken >= self.max_slots:
             raise Overloaded(f"all {self.max_slots} slots are taken; try again soon (limit: max_slots)")
+        if self.unread_bytes > self._max_unread_bytes:
+            raise Overloaded("too many answers wait to be read; try again soon (limit: max_buffer_bytes)")
 
     @asynccontextmanager
     async def slot(self, request: Request) -> AsyncIterator[Slot]:

@@ -116,7 +116,9 @@ def test_a_caller_that_sends_on_after_its_refusal_can_read_it() -> None:
     # Python's http.client and many others send the whole body before they read.
     body = b"x" * 3_000_000
     with running(max_body_bytes=1_000_000) as server, server.connect() as connection:
-        connection.sendall(b"POST /v1/classify HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        connection.sendall(
+            b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
         assert read_answer(connection)[0] == 413
         connection.sendall(HEALTH)
         assert read_answer(connection)[0] == 200
@@ -261,6 +263,7 @@ def test_sigterm_ends_it_while_it_still_loads() -> None:
         "exit(run(Settings(model='ViT-B-32/openai', port=0)))"
     )
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as home:
+        silent.settimeout(120)  # a child that dies early must not be waited for
         hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": home}
         loading = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment)
