@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.http import errors
-from app.http.admission import BodyLimit, Door
+from app.http.admission import Admission, BodyLimit
 from app.http.errors import Envelope
 from app.http.metrics import Metrics, Observe
 from app.model_loading import load_all
@@ -51,21 +51,21 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     """The service. It loads its models when it starts; ready ones handed in stay the caller's to close."""
     metrics = Metrics()
     db = Database(settings.database_url)
-    door = Door(
+    admission = Admission(
         max_slots=settings.max_slots,
         request_timeout_s=settings.request_timeout_s,
         max_unread_bytes=settings.max_buffer_bytes,
     )
     loaded: dict[str, Classifier] = {}
     metrics.watch(lambda: loaded)
-    metrics.gauge("candid_slots_taken", "Requests being worked on.", lambda: door.taken)
+    metrics.gauge("candid_slots_taken", "Requests being worked on.", lambda: admission.taken)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         loaded.update(classifiers if classifiers is not None else await asyncio.to_thread(load_all, settings))
         try:
             scorers = LabelSetScorers(db)
-            yield {"service": Service(settings, door, loaded, int(time.time()), scorers)}
+            yield {"service": Service(settings, admission, loaded, int(time.time()), scorers)}
         finally:
             if classifiers is None:
                 for classifier in loaded.values():
@@ -85,7 +85,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
         redirect_slashes=False,
         responses={"default": {"model": ErrorEnvelope, "description": "Any error, always in this shape."}},
     )
-    app.state.settings, app.state.door, app.state.metrics = settings, door, metrics
+    app.state.settings, app.state.admission, app.state.metrics = settings, admission, metrics
     errors.install(app)
     _wrap(app, settings, metrics)
     for room in (classify, embeddings, sets, examples, calibration, models, health):

@@ -1,4 +1,4 @@
-"""The door: how large a body may be, how many bodies are held, how many requests are worked on at once.
+"""Admission: how large a body may be, how many bodies are held, how many requests are worked on at once.
 
 A half-sent request holds no slot: slots are taken when the whole request is here. So a slow sender costs a
 connection and the bytes it sent, never another caller's turn. Knows nothing of pictures and labels.
@@ -28,7 +28,7 @@ class Slot:
     deadline: float  # time.monotonic()
 
 
-class Door:
+class Admission:
     """Bounded admission. Draining means: go on answering, but tell who asks that we are leaving."""
 
     def __init__(self, *, max_slots: int, request_timeout_s: float, max_unread_bytes: int = 1 << 62) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http.admission import Door
+from app.http.admission import Admission
 from app.http.errors import CODES, envelope
 
 MAX_HEAD_BYTES: Final = 256 * 1024
@@ -33,16 +33,21 @@ class Connection(HttpToolsProtocol):
     """Its requests come in whole and in time, or are refused; its answers are read, or it ends."""
 
     def __init__(
-        self, *args: Any, door: Door, receipt_timeout_s: float, write_timeout_s: float, **kwargs: Any
+        self,
+        *args: Any,
+        admission: Admission,
+        receipt_timeout_s: float,
+        write_timeout_s: float,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._door = door
+        self._admission = admission
         self._receipt_timeout_s = receipt_timeout_s
         self._receipt: asyncio.TimerHandle | None = None
         self._head_bytes: int | None = 0  # of the request that is coming in; None while its body is
         self._framing_bytes = 0  # since the last byte of a body: chunk sizes, extensions, trailers
         self._refused = False  # what else comes is not looked at
-        self._unread = UnreadAnswers(door, write_timeout_s)
+        self._unread = UnreadAnswers(admission, write_timeout_s)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -119,7 +124,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(400, "a request has one Host header")
             return
         super().on_headers_complete()
-        if self._door.draining:
+        if self._admission.draining:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -194,9 +199,9 @@ def _raw_answer(status: int, body: dict[str, Any]) -> bytes:
 class UnreadAnswers:
     """What a connection's peer has not read yet: counted for all, and given up when it reads too slowly."""
 
-    def __init__(self, door: Door, timeout_s: float) -> None:
+    def __init__(self, admission: Admission, timeout_s: float) -> None:
         self.transport: asyncio.Transport | None = None
-        self._door = door
+        self._admission = admission
         self._timeout_s = timeout_s
         self._timer: asyncio.TimerHandle | None = None
         self._nbytes = 0  # that waited when it was last looked at
@@ -227,5 +232,5 @@ class UnreadAnswers:
         return self.transport.get_write_buffer_size() if self.transport is not None else 0
 
     def _count(self, nbytes: int) -> None:
-        self._door.unread_bytes += nbytes - self._nbytes
+        self._admission.unread_bytes += nbytes - self._nbytes
         self._nbytes = nbytes

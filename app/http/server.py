@@ -19,7 +19,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from app.http.admission import Door
+from app.http.admission import Admission
 from app.http.connection import Connection
 from app.http.sockets import turn_away_new_connections
 from app.settings import Settings
@@ -38,9 +38,9 @@ class Server(uvicorn.Server):
     `lost` says why the service cannot go on, or None: then the same, but with status 1 and after LOST_S.
     """
 
-    def __init__(self, config: uvicorn.Config, door: Door, lost: Callable[[], str | None]) -> None:
+    def __init__(self, config: uvicorn.Config, admission: Admission, lost: Callable[[], str | None]) -> None:
         super().__init__(config)
-        self._door = door
+        self._admission = admission
         self._lost = lost
         self._lost_since: float | None = None  # time.monotonic()
 
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         """Ten times a second."""
         if self._lost_since is None and (why := self._lost()) is not None:
             self._lost_since = time.monotonic()
-            self._door.draining = True
+            self._admission.draining = True
             logger.critical("%s; the process ends in %g s, to be started again", why, LOST_S)
         if self._lost_since is not None and time.monotonic() >= self._lost_since + LOST_S:
             self.should_exit = True
@@ -61,14 +61,14 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not handed on to uvicorn, which would raise the signal again after a clean end.
-        self._door.draining = True
+        self._admission.draining = True
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         started = time.monotonic()
-        self._door.draining = True
+        self._admission.draining = True
         for server in self.servers:
             for listener in server.sockets:
                 turn_away_new_connections(listener)
@@ -85,14 +85,14 @@ class Server(uvicorn.Server):
 
 def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lambda: None) -> int:
     """Answer until a signal ends it, or until a model is lost; the process's exit status."""
-    door: Door = app.state.door
+    admission: Admission = app.state.admission
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         http=partial(  # type: ignore[arg-type]
             Connection,
-            door=door,
+            admission=admission,
             receipt_timeout_s=settings.receipt_timeout_s,
             write_timeout_s=settings.write_timeout_s,
         ),
@@ -104,6 +104,6 @@ def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lam
         timeout_keep_alive=settings.keep_alive_timeout_s,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
-    server = Server(config, door, lost)
+    server = Server(config, admission, lost)
     server.run()
     return server.status

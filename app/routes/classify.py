@@ -49,6 +49,6 @@ async def classify(request: Request, service: ServiceDep) -> Response:
     asked = await read_classify(request, service.settings)
     answering = Answering(service.scorers, service.classifier(asked.model), asked, started)
     if ndjson.wanted(request):
-        return ndjson.Lines(request, service.door, answering)
-    async with service.door.slot(request) as slot:
+        return ndjson.Lines(request, service.admission, answering)
+    async with service.admission.slot(request) as slot:
         return Response(await answering.document(slot.deadline), media_type="application/json")

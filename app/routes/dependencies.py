@@ -1,4 +1,4 @@
-"""What a handler may ask for: the loaded models, the settings, the door, a valid key.
+"""What a handler may ask for: the loaded models, the settings, admission, a valid key.
 
 Keys are checked here, as a dependency of the routes that need one, and never by path.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from app.http.admission import Door
+from app.http.admission import Admission
 from app.http.errors import Unauthorized
 from app.schemas.responses import Readiness
 from app.service.label_set_scorers import LabelSetScorers
@@ -35,7 +35,7 @@ class Service:
     """One running service: what every handler needs."""
 
     settings: Settings
-    door: Door
+    admission: Admission
     classifiers: Mapping[str, Classifier]  # by name; the first is the default
     started: int  # seconds since 1970
     scorers: LabelSetScorers = field(
@@ -62,7 +62,7 @@ async def readiness_of(service: Service) -> Readiness:
     """Whether every model would answer and the service is not shutting down."""
     checks = (asyncio.to_thread(classifier.ready) for classifier in service.classifiers.values())
     models = dict(zip(service.classifiers, await asyncio.gather(*checks), strict=True))
-    draining = service.door.draining
+    draining = service.admission.draining
     return Readiness(ready=all(models.values()) and not draining, draining=draining, models=models)
 
 
@@ -86,7 +86,7 @@ async def _key(request: Request, _: Annotated[object, Security(_scheme)]) -> Non
 
 
 async def _look(service: Annotated[Service, Depends(_service)]) -> None:
-    service.door.look()
+    service.admission.look()
 
 
 ServiceDep = Annotated[Service, Depends(_service)]

@@ -52,7 +52,7 @@ async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
         raise InvalidRequest(
             f"dimensions must be {dim}, what the model gives, or left out", field="dimensions"
         )
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
         # Tokenizing waits for a lock that another request may hold.
         counts = await asyncio.to_thread(_tokens, classifier, uploads)
@@ -86,7 +86,7 @@ async def embed_images(request: Request, service: ServiceDep) -> JSONResponse:
     """
     body, images = await read_pictures(request, service.settings, EmbedImagesBody)
     classifier = service.classifier(body.model)
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         outcomes = await embed_all(classifier, images, slot.deadline)
 
         def answer() -> JSONResponse:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from app.http.admission import Door
+from app.http.admission import Admission
 from app.http.errors import CallerGone, detail_of, envelope, status_of
 from app.service.answering import Answering
 from app.service.rendering import to_json
@@ -57,11 +57,11 @@ class Lines(Response):
 
     media_type = NDJSON
 
-    def __init__(self, request: Request, door: Door, answering: Answering) -> None:
+    def __init__(self, request: Request, admission: Admission, answering: Answering) -> None:
         super().__init__()
         del self.headers["content-length"]
         self.headers["x-accel-buffering"] = "no"  # nginx would hold the lines back
-        self._request, self._door, self._answering = request, door, answering
+        self._request, self._admission, self._answering = request, admission, answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -75,7 +75,7 @@ class Lines(Response):
 
         try:
             async with (
-                self._door.slot(self._request) as slot,
+                self._admission.slot(self._request) as slot,
                 aclosing(self._answering.results(slot.deadline, numbered=True)) as results,
             ):
                 async for _, result in results:

@@ -57,7 +57,7 @@ async def zero_shot(request: Request, service: ServiceDep, model: str | None = N
         raise InvalidRequest(f"{field} must hold {{}} exactly once, where the label goes", field=field)
     image = await offload(len(await request.body()), uploaded_image, *_picture(body), service.settings)
     classifier = service.classifier(model or None)
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline)
         (embedded,) = await embed_images(classifier, [image], slot.deadline)
 

@@ -70,7 +70,7 @@ async def predict(request: Request, service: ServiceDep) -> JSONResponse:
         raise InvalidRequest("entries.clip must be visual or textual, one of the two", field="entries")
     upload = _upload(form, service, visual=clip.visual is not None)
     classifier = service.classifier(entry.modelName.replace("__", "/", 1))
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         if isinstance(upload, UploadedText):
             (vector,) = await embed_uploads(classifier, [upload], slot.deadline)
             return JSONResponse({"clip": _listed(encoded(vector, "float"))})

@@ -118,7 +118,7 @@ async def infer(name: str, request: Request, service: ServiceDep, version: str =
     if "LABELS" in asked.inputs:
         question = plain_question(labels, template, "inputs.LABELS", settings)
         check_places(len(labels), len(uploads))
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline) if question else None
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
         size = len(uploads) * max(classifier.info.embed_dim // 8, len(labels))

@@ -87,7 +87,7 @@ async def compare(request: Request, service: ServiceDep) -> JSONResponse:
     subject = await offload(size, _uploads, [body.subject], body.subject_type, "subject", settings)
     others = await offload(size, _uploads, prompts, body.prompt_type, "prompt", settings)
     classifier = _classifier(service, body)
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         first, *rest = await embed_uploads(classifier, [*subject, *others], slot.deadline)
 
         def answer() -> JSONResponse:
@@ -105,7 +105,7 @@ async def _embed(
     values = value if isinstance(value, list) else [value]
     uploads = await offload(len(await request.body()), _uploads, values, kind, field, service.settings)
     classifier = _classifier(service, body)
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
 
         def answer() -> JSONResponse:

@@ -65,7 +65,7 @@ async def calibrate(
     classifier = service.classifier(body.model)
     given = condition_of(request)
     question = Question(name=name, changes={"mode": "single", "reject": False}, calibrated=False)
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline)
         given.check(name, scorer.version)
         truth = _truth(body.labels, scorer)

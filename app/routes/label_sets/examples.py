@@ -65,7 +65,7 @@ async def add_examples(request: Request, service: ServiceDep, name: Name, label:
     body, images = await read_pictures(request, service.settings, PicturesBody)
     condition = condition_of(request)
     chosen = [service.classifier(body.model)] if body.model else list(service.classifiers.values())
-    async with service.door.slot(request) as slot:
+    async with service.admission.slot(request) as slot:
         # What cannot be kept need not be embedded.
         await transactions.read(service.db, stored_examples.listed, name, label)
         outcomes = [await embed_all(classifier, images, slot.deadline) for classifier in chosen]
@@ -88,7 +88,7 @@ async def list_examples(
     request: Request, service: ServiceDep, name: Name, label: Label, response: Response
 ) -> ExampleList:
     """Oldest first."""
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         version, found = await transactions.read(service.db, stored_examples.listed, name, label)
     response.headers["ETag"] = etag(version)
     return ExampleList(
@@ -113,7 +113,7 @@ async def remove_example(
 ) -> Response:
     """Its embeddings are deleted; the set gets its next version."""
     condition = condition_of(request)
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         version = await transactions.write(
             service.db, stored_examples.remove, name, label, example_id, condition=condition
         )

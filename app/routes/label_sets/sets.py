@@ -56,7 +56,7 @@ CHANGED: Final[dict[int | str, dict[str, Any]]] = {
 @router.get("", summary="List the label sets", dependencies=[RoomDep])
 async def list_label_sets(request: Request, service: ServiceDep) -> LabelSetList:
     """By name."""
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         rows = await transactions.read(service.db, label_sets.summaries)
     return LabelSetList(data=[LabelSetSummary(**asdict(row)) for row in rows])
 
@@ -64,7 +64,7 @@ async def list_label_sets(request: Request, service: ServiceDep) -> LabelSetList
 @router.get("/{name}", summary="One label set", response_model=StoredLabelSet, dependencies=[RoomDep])
 async def get_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """With how many examples each label has, and what calibration found."""
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         stored = await transactions.read(service.db, label_sets.get, name)
         if is_known(request, stored.version):
             return Response(status_code=304, headers={"ETag": etag(stored.version)})
@@ -88,7 +88,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
     document = await offload(len(await request.body()), document_of, body, service.settings)
     most = service.settings.max_label_sets
     condition = condition_of(request)
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         stored, new = await transactions.write(
             service.db, label_sets.put, name, document, most=most, condition=condition
         )
@@ -114,7 +114,7 @@ async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> 
         return document_of(validate(LabelSetBody, fields), service.settings)
 
     condition = condition_of(request)
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         stored = await transactions.write(service.db, label_sets.change, name, edit, condition=condition)
         return await _answer(service, stored)
 
@@ -125,7 +125,7 @@ async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> 
 async def delete_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """With its examples and its calibration."""
     condition = condition_of(request)
-    async with service.door.slot(request):
+    async with service.admission.slot(request):
         await transactions.write(service.db, label_sets.remove, name, condition=condition)
     return Response(status_code=204)
 

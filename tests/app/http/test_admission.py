@@ -1,4 +1,4 @@
-"""The door: what is refused before it costs anything, and what ends when its caller has left."""
+"""Admission: what is refused before it costs anything, and what ends when its caller has left."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Caller:
 def service_of(fake: FakeClassifier, **settings: Any) -> tuple[FastAPI, Service]:
     chosen = Settings(**settings)
     app = create_app(chosen, {})
-    return app, Service(chosen, app.state.door, {"fake": fake}, 0)  # type: ignore[dict-item]
+    return app, Service(chosen, app.state.admission, {"fake": fake}, 0)  # type: ignore[dict-item]
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -184,7 +184,7 @@ def test_when_the_caller_leaves_its_work_is_cancelled_and_its_slot_is_free() -> 
         caller.left.set()
         assert (await task)[0] == 499
         assert fake.given[0].cancelled()
-        assert service.door.taken == 0
+        assert service.admission.taken == 0
 
     run(test)
 
@@ -210,7 +210,7 @@ def test_work_that_takes_too_long_is_a_504_and_is_cancelled() -> None:
         assert body["error"]["code"] == "deadline_exceeded"
         assert "request_timeout_s" in body["error"]["message"]
         assert fake.given[0].cancelled()
-        assert service.door.taken == 0
+        assert service.admission.taken == 0
 
     run(test)
 
@@ -228,7 +228,7 @@ def test_a_thousand_callers_that_leave_take_nothing_with_them() -> None:
                 caller.left.set()
             assert {status for status, _ in await asyncio.gather(*tasks)} == {499}
         assert all(future.cancelled() for future in fake.given)
-        assert service.door.taken == 0
+        assert service.admission.taken == 0
         assert len(asyncio.all_tasks()) == 1
 
     run(test)

@@ -23,7 +23,7 @@ def test_readyz_names_the_model_that_is_not_ready(serve: Serve) -> None:
 
 def test_readyz_says_when_the_service_drains_though_it_still_answers(serve: Serve) -> None:
     client = serve({"fake": FakeClassifier()})
-    client.app.state.door.draining = True  # type: ignore[attr-defined]
+    client.app.state.admission.draining = True  # type: ignore[attr-defined]
     assert client.get("/readyz").status_code == 503
     assert client.get("/readyz").json()["draining"] is True
     assert client.post("/v1/embeddings", json={"input": "a"}).status_code == 200

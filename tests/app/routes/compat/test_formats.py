@@ -39,7 +39,7 @@ def test_each_can_be_switched_off(serve: Serve, switched_off: str) -> None:
 def test_a_full_house_refuses_in_each_programs_words(serve: Serve, name: str) -> None:
     path, key = ROUTES[name]
     client = serve(max_slots=1)
-    client.app.state.door.taken = 1
+    client.app.state.admission.taken = 1
 
     refused = client.post(path)
 
