@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Fit:
     """A fit, and whom it is for."""
 
     model: str
@@ -107,7 +107,7 @@ def _answering(label_set: str | None, templates: list[str], settings: Settings) 
     return stored
 
 
-def _fit(source: Path, answering: Answering, limit: int | None, seed: int, settings: Settings) -> Found:
+def _fit(source: Path, answering: Answering, limit: int | None, seed: int, settings: Settings) -> Fit:
     from app.cli.batch.local import for_many
     from app.model_loading import load_options
     from app.service.embedded_labels import vectors_key
@@ -129,15 +129,15 @@ def _fit(source: Path, answering: Answering, limit: int | None, seed: int, setti
         classifier.close()
     truth = truth_of(embedded.items, scorer.matrix.labels)
     fitted = fit(logits(scorer, embedded.vectors), truth)
-    return Found(info.name, vectors_key(info), version, len(embedded.unreadable), fitted)
+    return Fit(info.name, vectors_key(info), version, len(embedded.unreadable), fitted)
 
 
-def _keep(settings: Settings, label_set: str | None, found: Found) -> str:
+def _keep(settings: Settings, label_set: str | None, found: Fit) -> str:
     from app.storage import label_sets
     from app.storage.database import ANYHOW, Condition, Database
 
     fitted = found.fitted
-    kept = label_sets.Calibration(
+    kept = label_sets.StoredCalibration(
         found.fingerprint, fitted.temperature, fitted.images, fitted.ece_before, fitted.ece_after, 0
     )
     # Not for a set that has changed while its pictures were looked at.

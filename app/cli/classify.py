@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,7 @@ from rich.console import Console
 from app.cli.options import Device, Precision, failed, settings_of
 from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
+from models.labels.label_set import Mode
 
 if TYPE_CHECKING:
     from app.cli.batch.run import Asker, Job, Tally
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 BATCHES_AHEAD = 2  # pictures under way, so that decoding goes on while the encoder works
 INTERRUPTED = 130  # exit code after Ctrl-C, as the shell has it
-
-
-class Mode(Enum):
-    """`--mode` of `candid classify`."""
-
-    SINGLE = "single"
-    MULTI = "multi"
 
 
 def classify(
@@ -107,7 +100,7 @@ def classify(
     from app.cli.batch.sources import Sources
 
     changes = {
-        "mode": mode.value if mode else None,
+        "mode": mode,
         "threshold": threshold,
         "reject": reject,
         "reject_threshold": reject_threshold,

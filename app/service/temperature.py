@@ -21,7 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 async def temperature_for(
-    db: Database, info: ModelInfo, mode: Mode, of_set: label_sets.Calibration | None, wanted: bool | None
+    db: Database,
+    info: ModelInfo,
+    mode: Mode,
+    of_set: label_sets.StoredCalibration | None,
+    wanted: bool | None,
 ) -> tuple[Fitted, str | None, tuple[str, ...]]:
     """The set's own unless it is not `wanted`; another only if it is. Also where it is from, and warnings."""
     if wanted is False or mode == "multi":

@@ -39,7 +39,7 @@ ANY_LABELS: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class StoredCalibration:
     """A fitted temperature."""
 
     fingerprint: str
@@ -59,7 +59,7 @@ class Stored:
     updated: int  # seconds since 1970
     document: Document
     examples: Mapping[str, int]  # how many, by label
-    calibrations: tuple[Calibration, ...]
+    calibrations: tuple[StoredCalibration, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Snapshot:
     owners: tuple[str, ...]  # the labels of the examples
     vectors: Vectors  # (M, D) of the examples
     unseen: int  # examples that this model has no embedding of
-    calibration: Calibration | None
+    calibration: StoredCalibration | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,9 @@ def remove(db: Database, name: str, *, condition: Condition = ANYHOW) -> None:
             connection.execute(delete(table).where(table.c.label_set == name))
 
 
-def save_calibration(db: Database, name: str, fitted: Calibration, *, condition: Condition = ANYHOW) -> int:
+def save_calibration(
+    db: Database, name: str, fitted: StoredCalibration, *, condition: Condition = ANYHOW
+) -> int:
     """Keep a temperature for a set, or for a model's every answer (ANY_LABELS); the set's new version."""
     with db.write(name) as connection:
         version = 0
@@ -208,7 +210,7 @@ def save_calibration(db: Database, name: str, fitted: Calibration, *, condition:
         return version
 
 
-def calibration(db: Database, fingerprint: str) -> Calibration | None:
+def calibration(db: Database, fingerprint: str) -> StoredCalibration | None:
     """A model's own temperature, whatever the labels."""
     with db.read() as connection:
         own = [c for c in _calibrations(connection, ANY_LABELS) if c.fingerprint == fingerprint]
@@ -268,9 +270,9 @@ def _stored(connection: Connection, name: str) -> Stored:
     return Stored(name, row.version, row.updated, _document(row), counts, fitted)
 
 
-def _calibrations(connection: Connection, name: str) -> list[Calibration]:
+def _calibrations(connection: Connection, name: str) -> list[StoredCalibration]:
     rows = connection.execute(select(calibrations).where(calibrations.c.label_set == name)).mappings()
-    return [Calibration(**{key: row[key] for key in Calibration.__slots__}) for row in rows]
+    return [StoredCalibration(**{key: row[key] for key in StoredCalibration.__slots__}) for row in rows]
 
 
 def _forget_labels(connection: Connection, name: str, document: Document) -> None:

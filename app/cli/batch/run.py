@@ -21,7 +21,7 @@ from rich.text import Text
 
 from app.cli.batch.outputs import Output
 from app.cli.batch.sorting import Sorter
-from app.cli.batch.sources import Found, Sources
+from app.cli.batch.sources import SourcePicture, Sources
 from models.errors import ImageRejected, InvalidRequest
 
 AHEAD_BYTES: Final = 256 << 20
@@ -91,7 +91,7 @@ def run(job: Job, tally: Tally) -> None:
         job.output.finish()
 
 
-def _pending(job: Job, tally: Tally) -> Iterator[Found]:
+def _pending(job: Job, tally: Tally) -> Iterator[SourcePicture]:
     """The pictures that have no answer yet. A move that was cut short is finished on the way."""
     for found in job.sources:
         if job.sorter is not None and found.path is None:
@@ -106,12 +106,12 @@ def _pending(job: Job, tally: Tally) -> Iterator[Found]:
 
 
 def _answered(
-    asker: Asker, first: Found, others: Iterator[Found], ahead: int
-) -> Iterator[tuple[Found, Answer]]:
+    asker: Asker, first: SourcePicture, others: Iterator[SourcePicture], ahead: int
+) -> Iterator[tuple[SourcePicture, Answer]]:
     """Every picture's answer, in order, with bounded numbers of pictures and bytes under way."""
-    under_way: deque[tuple[Found, Pending, int]] = deque()
+    under_way: deque[tuple[SourcePicture, Pending, int]] = deque()
     held = 0
-    found: Found | None = first
+    found: SourcePicture | None = first
     while found is not None or under_way:
         if found is None or len(under_way) >= ahead or held > AHEAD_BYTES:
             done, pending, size = under_way.popleft()
@@ -133,7 +133,7 @@ def _failed(code: str, message: str, reason: str | None) -> Pending:
     return lambda: {"error": {"code": code, "message": message, "reason": reason}}
 
 
-def _keep(job: Job, tally: Tally, found: Found, answer: Answer) -> None:
+def _keep(job: Job, tally: Tally, found: SourcePicture, answer: Answer) -> None:
     # The order makes an interruption harmless: place reserved, answer kept, picture moved.
     target = None
     if job.sorter is not None and found.path is not None:

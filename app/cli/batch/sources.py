@@ -52,7 +52,7 @@ STDIN: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourcePicture:
     """One picture: its name, where it lies (None: in a tar, or standard input), and its bytes when asked.
 
     What is in a tar must be read before the next picture is asked for.
@@ -89,17 +89,17 @@ class Sources:
             if argument.lower().endswith(".parquet"):
                 parquet.need()
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[SourcePicture]:
         names: set[str] = set()
         for found in self._all():
             if found.name not in names:
                 names.add(found.name)
                 yield found
 
-    def _all(self) -> Iterator[Found]:
+    def _all(self) -> Iterator[SourcePicture]:
         for argument in self.arguments:
             if argument == STDIN:
-                yield Found(STDIN, None, _standard_input)
+                yield SourcePicture(STDIN, None, _standard_input)
             elif _is_there(argument):
                 yield from self._one(Path(argument))
             else:
@@ -111,7 +111,7 @@ class Sources:
                 if path:
                     yield _file(Path(path))
 
-    def _one(self, path: Path) -> Iterator[Found]:
+    def _one(self, path: Path) -> Iterator[SourcePicture]:
         lower = path.name.lower()
         if path.is_dir():
             yield from self._folder(path)
@@ -123,7 +123,7 @@ class Sources:
         else:
             yield _file(path)
 
-    def _folder(self, top: Path) -> Iterator[Found]:
+    def _folder(self, top: Path) -> Iterator[SourcePicture]:
         out = self.leave_out.resolve() if self.leave_out else None
         closed: list[OSError] = []  # folders that cannot be listed, each told as one bad file
         for folder, below, files in os.walk(top, onerror=closed.append):
@@ -146,8 +146,8 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
-def _file(path: Path) -> Found:
-    return Found(printable(str(path)), path, partial(read_file, path))
+def _file(path: Path) -> SourcePicture:
+    return SourcePicture(printable(str(path)), path, partial(read_file, path))
 
 
 def _standard_input() -> bytes:
@@ -164,11 +164,11 @@ def _is_there(argument: str) -> bool:
         raise InvalidRequest(f"{argument}: {error.strerror}") from error
 
 
-def _closed(error: OSError) -> Found:
-    return Found(printable(str(error.filename)), None, partial(_raise, error))
+def _closed(error: OSError) -> SourcePicture:
+    return SourcePicture(printable(str(error.filename)), None, partial(_raise, error))
 
 
-def _tar(path: Path) -> Iterator[Found]:
+def _tar(path: Path) -> Iterator[SourcePicture]:
     seen: Counter[str] = Counter()
     try:
         with tarfile.open(path, "r:*") as tar:
@@ -179,11 +179,13 @@ def _tar(path: Path) -> Iterator[Found]:
                     continue
                 seen[member.name] += 1
                 again = f"#{seen[member.name]}" if seen[member.name] > 1 else ""
-                yield Found(printable(f"{path}/{inside}{again}"), None, partial(read_member, tar, member))
+                yield SourcePicture(
+                    printable(f"{path}/{inside}{again}"), None, partial(read_member, tar, member)
+                )
     except TAR_DAMAGE as error:
         # As one bad file: what was found before it is answered, and so are the other sources.
         problem = ImageRejected("damaged", f"the tar is damaged, or is none: {error}")
-        yield Found(printable(str(path)), None, partial(_raise, problem))
+        yield SourcePicture(printable(str(path)), None, partial(_raise, problem))
 
 
 def _raise(error: Exception) -> bytes:

@@ -71,7 +71,7 @@ async def calibrate(
         truth = _truth(body.labels, scorer)
         vectors, readable, unreadable = await _vectors(classifier, body, images, slot.deadline)
         fitted = await asyncio.to_thread(_fit, scorer, vectors, truth[readable], slot.deadline)
-        kept = label_sets.Calibration(
+        kept = label_sets.StoredCalibration(
             vectors_key(classifier.info),
             fitted.temperature,
             fitted.images,

@@ -20,7 +20,7 @@ from sqlalchemy import update
 from app.storage import examples, label_sets, tables
 from app.storage.database import Condition, Database
 from app.storage.errors import NotFound, PreconditionFailed, StoreUnavailable
-from app.storage.label_sets import ANY_LABELS, Calibration, Matrix
+from app.storage.label_sets import ANY_LABELS, Matrix, StoredCalibration
 from models.errors import InvalidRequest
 from tests import postgres
 
@@ -206,7 +206,7 @@ def test_examples_go_with_their_label_and_nothing_outlives_its_set(db: Database)
     label_sets.put(db, "pets", document("cat", "dog"), most=MOST)
     examples.add(db, "pets", "cat", [example(1, 0)], most=9)
     examples.add(db, "pets", "dog", [example(0, 1)], most=9)
-    label_sets.save_calibration(db, "pets", Calibration(MODEL, 1.5, 30, 0.2, 0.1, 0))
+    label_sets.save_calibration(db, "pets", StoredCalibration(MODEL, 1.5, 30, 0.2, 0.1, 0))
     assert label_sets.put(db, "pets", document("dog", "fish"), most=MOST)[0].examples == {"dog": 1}
     label_sets.remove(db, "pets")
     fresh = label_sets.put(db, "pets", document("dog"), most=MOST)[0]
@@ -230,7 +230,7 @@ def test_limits_and_what_is_not_there(db: Database) -> None:
 
 def test_a_calibration_belongs_to_a_set_or_to_a_model(db: Database) -> None:
     version = label_sets.put(db, "pets", document("cat"), most=MOST)[0].version
-    fitted = Calibration(MODEL, 1.5, 30, 0.2, 0.1, 0)
+    fitted = StoredCalibration(MODEL, 1.5, 30, 0.2, 0.1, 0)
     assert label_sets.save_calibration(db, "pets", fitted) == version + 1
     [kept] = label_sets.get(db, "pets").calibrations
     assert (kept.temperature, kept.version) == (1.5, version + 1)
