@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,6 +16,8 @@ import models
 from app.cli.main import app
 from app.main import create_app
 from app.settings import Settings
+from models.batching.read_ahead import PICTURES
+from tests.models.fakes import FakeClassifier, FakeImage, direction
 from tests.small import small_model
 
 
@@ -120,3 +124,40 @@ def test_what_the_service_would_refuse_is_refused(tmp_path: Path) -> None:
         file.write_text(json.dumps(body))
         result = sets("put", "things", file)
         assert result.exit_code == 2 and said in " ".join(result.output.split())
+
+
+class Counting(FakeClassifier):
+    """Embeds when it is asked for the answer, so that what is under way is what was begun and not taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = SimpleNamespace(fingerprint="f" * 64, config="c" * 16)  # type: ignore[assignment]
+        self.held: list[int] = []
+        self.most = 0
+
+    def embed_image(self, data: bytes) -> Future:
+        under_way: Future = Future()
+        self.held.append(len(data))
+        self.most = max(self.most, len(self.held))
+
+        def result(timeout: float | None = None) -> FakeImage:
+            self.held.pop()
+            return FakeImage(direction(data.decode()))
+
+        under_way.result = result  # type: ignore[method-assign]
+        return under_way
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_teaching_holds_few_pictures_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "set.json").write_text('{"labels": ["cat"]}')
+    done(sets("put", "things", tmp_path / "set.json"))
+    for number in range(300):
+        (tmp_path / f"{number}.jpg").write_bytes(b"picture %d" % number)
+    fake = Counting()
+    monkeypatch.setattr(models, "load", lambda *_: fake)
+    said = done(sets("teach", "things", "cat", *sorted(tmp_path.glob("*.jpg"))))
+    assert "300 added" in said
+    assert fake.most <= PICTURES

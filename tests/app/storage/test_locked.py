@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from app.storage.tables import CONNECT_TIMEOUT_S
 from tests.app.server_process import running
 
 BODY = json.dumps({"labels": ["cat", "dog"]}).encode()
@@ -37,3 +40,16 @@ def test_who_waits_for_a_write_lock_keeps_neither_readers_nor_health_waiting(tmp
         other.execute("ROLLBACK")
         other.close()
         assert {future.result()[0] for future in waiting} == {201}
+
+
+def test_a_server_that_never_answers_is_waited_for_once() -> None:
+    """Not by one caller after the other, each for as long as it takes to give up; and by nothing else."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"postgresql://candid@127.0.0.1:{silent.getsockname()[1]}/candid"
+        with running(database_url=url, max_slots=64) as server, ThreadPoolExecutor(24) as callers:
+            began = time.monotonic()
+            waiting = [callers.submit(server.ask, get("/v1/label-sets")) for _ in range(24)]
+            while not all(future.done() for future in waiting):
+                assert server.ask(get("/readyz"))[0] == 200
+            assert {future.result()[0] for future in waiting} == {503}
+            assert time.monotonic() - began < 6 * CONNECT_TIMEOUT_S, "24 of them would take 120 s in turn"
