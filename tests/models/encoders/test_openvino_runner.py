@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,8 @@ from models.loading import LoadOptions
 from tests.small import small_model
 
 TEXTS = ["cat", "a photo of a very small dog on the beach", "x" * 400, "red, green; blue!"]
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +174,14 @@ def test_a_towers_weights_are_let_go(small: Path, load) -> None:
     assert held() == before
     load(small, encoder="torch")
     assert held() == before + 1
+
+
+def test_nobody_is_told_that_openvino_was_imported() -> None:
+    script = (
+        "import sys, models.encoders.openvino_runner, openvino.tools.ovc.telemetry_utils as used; "
+        "print(used.tm.__name__, [name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split(maxsplit=1) == ["openvino.tools.ovc.telemetry_stub", "[]\n"]
