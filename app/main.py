@@ -17,6 +17,7 @@ from app.http import errors
 from app.http.admission import Admission, BodyLimit
 from app.http.errors import Envelope
 from app.http.metrics import Metrics, Observe
+from app.http.origins import CrossSite
 from app.model_loading import load_all
 from app.routes import classify, compat, embeddings, health, models
 from app.routes.dependencies import Service
@@ -104,6 +105,7 @@ def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(
         BodyLimit, max_body_bytes=settings.max_body_bytes, max_buffer_bytes=settings.max_buffer_bytes
     )
+    app.add_middleware(CrossSite, origins=settings.cors_origins)
     app.add_middleware(Envelope)
     if settings.cors_origins:
         app.add_middleware(

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIB = 1 << 20
 PREFIX = "CANDID_"
 DEFAULT_PORT = 8000
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _listed(value: Any) -> Any:
@@ -88,6 +89,11 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field(
         (), description="Origins whose pages may call the service from a browser, or `*`; none by default."
+    )
+    allowed_hosts: Names = Field(
+        (),
+        description="Names by which the service may be called (`Host`), `*.example.org` for all below one, "
+        "or `*`; unset: on a loopback address `localhost` and loopback addresses only, elsewhere any.",
     )
     docs: bool = Field(True, description="Serve `/docs` and `/openapi.json`.")
     page: bool = Field(True, description="Serve the page at `/`.")
@@ -168,6 +174,14 @@ class Settings(BaseSettings):
         if self.max_buffer_bytes < self.max_body_bytes:
             raise ValueError("max_buffer_bytes must be at least max_body_bytes: not even one body would fit")
         return self
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the service may be called; `*` is any."""
+        if self.allowed_hosts:
+            return self.allowed_hosts
+        loopback = self.host in LOOPBACK or self.host.startswith("127.")
+        return (*LOOPBACK, "[::1]", "*.localhost", self.host) if loopback else ("*",)
 
     @property
     def specs(self) -> tuple[str, ...]:

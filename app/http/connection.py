@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.http.admission import Admission
 from app.http.errors import CODES, envelope
+from app.http.origins import Hosts, host_of
 
 MAX_HEAD_BYTES: Final = 256 * 1024
 """Request line and headers: a raw picture's query may carry a thousand labels. The parser has no limit."""
@@ -36,12 +37,14 @@ class Connection(HttpToolsProtocol):
         self,
         *args: Any,
         admission: Admission,
+        hosts: Hosts,
         receipt_timeout_s: float,
         write_timeout_s: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._admission = admission
+        self._hosts = hosts
         self._receipt_timeout_s = receipt_timeout_s
         self._receipt: asyncio.TimerHandle | None = None
         self._head_bytes: int | None = 0  # of the request that is coming in; None while its body is
@@ -119,9 +122,12 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # it is read once more, without
         self._head_bytes, self._framing_bytes = None, 0
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        named = [value for name, value in self.headers if name == b"host"]
+        if len(named) > 1 or (not named and self.parser.get_http_version() == "1.1"):
             self._refuse(400, "a request has one Host header")
+            return
+        if named and not ((host := host_of(named[0])) is not None and self._hosts.allows(host)):
+            self._refuse(421, "this service is not called by that Host (setting: allowed_hosts)")
             return
         super().on_headers_complete()
         if self._admission.draining:

@@ -87,6 +87,7 @@ CODES: Final[Mapping[int, str]] = {
     412: "precondition_failed",
     413: "body_too_large",
     415: "unsupported_media_type",
+    421: "misdirected_request",
     422: "invalid_request",
     431: "headers_too_large",
     CLIENT_CLOSED_REQUEST: "caller_gone",

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from app.http.admission import Admission
 from app.http.connection import Connection
+from app.http.origins import Hosts
 from app.http.sockets import turn_away_new_connections
 from app.settings import Settings
 
@@ -93,6 +94,7 @@ def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lam
         http=partial(  # type: ignore[arg-type]
             Connection,
             admission=admission,
+            hosts=Hosts(settings.hosts),
             receipt_timeout_s=settings.receipt_timeout_s,
             write_timeout_s=settings.write_timeout_s,
         ),

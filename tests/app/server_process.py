@@ -109,7 +109,13 @@ class Running:
 @contextmanager
 def running(seconds: float = 0.0, lost_after: float | None = None, **settings: Any) -> Iterator[Running]:
     """A server that answers; it is ended when the block ends, if the test has not done so."""
-    given = json.dumps({"settings": {"port": 0, **settings}, "seconds": seconds, "lost_after": lost_after})
+    given = json.dumps(
+        {
+            "settings": {"port": 0, "allowed_hosts": ["*"], **settings},
+            "seconds": seconds,
+            "lost_after": lost_after,
+        }
+    )
     command = [sys.executable, "-m", "tests.app.server_process", given]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
