@@ -101,6 +101,7 @@ def test_without_torch_and_without_an_export_it_says_what_to_do(
 ) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else find_spec(name))
+    monkeypatch.setattr("models.loading.INSTALLED", tmp_path / "none")  # `make` has put one there
     with pytest.raises(ModelUnavailable, match="no export of it that fits, and torch"):
         models.load("embedded", models.LoadOptions(encoder_dir=tmp_path))
 
