@@ -14,9 +14,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.http import errors
-from app.http.admission import BodyLimit, Door
+from app.http.admission import Admission
+from app.http.buffer import BodyLimit, Buffer
 from app.http.errors import Envelope
 from app.http.metrics import Metrics, Observe
+from app.http.origins import CrossSite
 from app.model_loading import load_all
 from app.routes import classify, compat, embeddings, health, models
 from app.routes.dependencies import Service
@@ -51,10 +53,12 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     """The service. It loads its models when it starts; ready ones handed in stay the caller's to close."""
     metrics = Metrics()
     db = Database(settings.database_url)
-    door = Door(max_slots=settings.max_slots, request_timeout_s=settings.request_timeout_s)
+    buffer = Buffer(settings.max_buffer_bytes)
+    door = Admission(max_slots=settings.max_slots, request_timeout_s=settings.request_timeout_s)
     loaded: dict[str, Classifier] = {}
     metrics.watch(lambda: loaded)
     metrics.gauge("candid_slots_taken", "Requests being worked on.", lambda: door.taken)
+    metrics.gauge("candid_buffer_bytes", "Bodies and answers under way.", lambda: buffer.held)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -81,8 +85,9 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
         responses={"default": {"model": ErrorEnvelope, "description": "Any error, always in this shape."}},
     )
     app.state.settings, app.state.door, app.state.metrics = settings, door, metrics
+    app.state.buffer = buffer
     errors.install(app)
-    _wrap(app, settings, metrics)
+    _wrap(app, settings, metrics, buffer)
     for room in (classify, embeddings, sets, examples, calibration, models, health):
         app.include_router(room.router)
     for name in settings.compat:
@@ -94,11 +99,10 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     return app
 
 
-def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _wrap(app: FastAPI, settings: Settings, metrics: Metrics, buffer: Buffer) -> None:
     """Middleware, innermost first: what is added later stands further out."""
-    app.add_middleware(
-        BodyLimit, max_body_bytes=settings.max_body_bytes, max_buffer_bytes=settings.max_buffer_bytes
-    )
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes, buffer=buffer)
+    app.add_middleware(CrossSite, origins=settings.cors_origins)
     app.add_middleware(Envelope)
     if settings.cors_origins:
         app.add_middleware(

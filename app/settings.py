@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIB = 1 << 20
 PREFIX = "CANDID_"
 DEFAULT_PORT = 8000
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _listed(value: Any) -> Any:
@@ -89,6 +90,11 @@ class Settings(BaseSettings):
     cors_origins: Names = Field(
         (), description="Origins whose pages may call the service from a browser, or `*`; none by default."
     )
+    allowed_hosts: Names = Field(
+        (),
+        description="Names by which the service may be called (`Host`), `*.example.org` for all below one, "
+        "or `*`; unset: on a loopback address `localhost` and loopback addresses only, elsewhere any.",
+    )
     docs: bool = Field(True, description="Serve `/docs` and `/openapi.json`.")
     page: bool = Field(True, description="Serve the page at `/`.")
     compat: Formats = Field(
@@ -113,13 +119,20 @@ class Settings(BaseSettings):
     max_buffer_bytes: int = Field(
         512 * MIB,
         ge=1024,
-        description="Bodies held at once, all requests together; beyond it: 503.",
+        description="Bodies and unsent answers held at once, all requests together; beyond it the largest "
+        "body that is not whole gets a 503.",
     )
     request_timeout_s: float = Field(
         30.0, gt=0, description="Time for the work of one request, counted from its slot; then 504."
     )
     receipt_timeout_s: float = Field(
         30.0, gt=0, description="Time for a connection to send a whole request; then 408 and it is closed."
+    )
+    send_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="Time for a caller to take 4 KiB of its answer for each second of it, or what is left; "
+        "then the connection is cut.",
     )
     keep_alive_timeout_s: int = Field(
         20, ge=1, description="How long an idle connection stays open between requests."
@@ -163,6 +176,14 @@ class Settings(BaseSettings):
         if self.max_buffer_bytes < self.max_body_bytes:
             raise ValueError("max_buffer_bytes must be at least max_body_bytes: not even one body would fit")
         return self
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the service may be called; `*` is any."""
+        if self.allowed_hosts:
+            return self.allowed_hosts
+        loopback = self.host in LOOPBACK or self.host.startswith("127.")
+        return (*LOOPBACK, "[::1]", "*.localhost", self.host) if loopback else ("*",)
 
     @property
     def specs(self) -> tuple[str, ...]:

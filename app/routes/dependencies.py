@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from app.http.admission import Door
+from app.http.admission import Admission
 from app.http.errors import Unauthorized
 from app.schemas.responses import Readiness
 from app.service.label_set_scorers import Answers
@@ -36,7 +36,7 @@ class Service:
     """One running service: what every handler needs."""
 
     settings: Settings
-    door: Door
+    door: Admission
     classifiers: Mapping[str, Classifier]  # by name; the first is the default
     started: int  # seconds since 1970
     answers: Answers = field(default_factory=lambda: Answers(Database(None)))  # opened when first needed
