@@ -14,7 +14,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.http import errors
-from app.http.admission import Admission, BodyLimit
+from app.http.admission import Admission
+from app.http.buffer import BodyLimit, Buffer
 from app.http.errors import Envelope
 from app.http.metrics import Metrics, Observe
 from app.http.origins import CrossSite
@@ -52,14 +53,12 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     """The service. It loads its models when it starts; ready ones handed in stay the caller's to close."""
     metrics = Metrics()
     db = Database(settings.database_url)
-    admission = Admission(
-        max_slots=settings.max_slots,
-        request_timeout_s=settings.request_timeout_s,
-        max_unread_bytes=settings.max_buffer_bytes,
-    )
+    buffer = Buffer(settings.max_buffer_bytes)
+    admission = Admission(max_slots=settings.max_slots, request_timeout_s=settings.request_timeout_s)
     loaded: dict[str, Classifier] = {}
     metrics.watch(lambda: loaded)
     metrics.gauge("candid_slots_taken", "Requests being worked on.", lambda: admission.taken)
+    metrics.gauge("candid_buffer_bytes", "Bodies and answers under way.", lambda: buffer.held)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -87,8 +86,9 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
         responses={"default": {"model": ErrorEnvelope, "description": "Any error, always in this shape."}},
     )
     app.state.settings, app.state.admission, app.state.metrics = settings, admission, metrics
+    app.state.buffer = buffer
     errors.install(app)
-    _wrap(app, settings, metrics)
+    _wrap(app, settings, metrics, buffer)
     for room in (classify, embeddings, sets, examples, calibration, models, health):
         app.include_router(room.router)
     for name in settings.compat:
@@ -100,11 +100,9 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     return app
 
 
-def _wrap(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _wrap(app: FastAPI, settings: Settings, metrics: Metrics, buffer: Buffer) -> None:
     """Middleware, innermost first: what is added later stands further out."""
-    app.add_middleware(
-        BodyLimit, max_body_bytes=settings.max_body_bytes, max_buffer_bytes=settings.max_buffer_bytes
-    )
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes, buffer=buffer)
     app.add_middleware(CrossSite, origins=settings.cors_origins)
     app.add_middleware(Envelope)
     if settings.cors_origins:

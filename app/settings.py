@@ -119,7 +119,8 @@ class Settings(BaseSettings):
     max_buffer_bytes: int = Field(
         512 * MIB,
         ge=1024,
-        description="Bodies held at once, all requests together; beyond it: 503.",
+        description="Bodies and unsent answers held at once, all requests together; beyond it the largest "
+        "body that is not whole gets a 503.",
     )
     request_timeout_s: float = Field(
         30.0, gt=0, description="Time for the work of one request, counted from its slot; then 504."
@@ -127,10 +128,11 @@ class Settings(BaseSettings):
     receipt_timeout_s: float = Field(
         30.0, gt=0, description="Time for a connection to send a whole request; then 408 and it is closed."
     )
-    write_timeout_s: float = Field(
+    send_timeout_s: float = Field(
         10.0,
         gt=0,
-        description="Time in which a caller must read 64 KiB of an answer, or all of it; then it is cut off.",
+        description="Time for a caller to take 4 KiB of its answer for each second of it, or what is left; "
+        "then the connection is cut.",
     )
     keep_alive_timeout_s: int = Field(
         20, ge=1, description="How long an idle connection stays open between requests."

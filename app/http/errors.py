@@ -86,6 +86,7 @@ CODES: Final[Mapping[int, str]] = {
     408: "receipt_timeout",
     412: "precondition_failed",
     413: "body_too_large",
+    414: "uri_too_long",
     415: "unsupported_media_type",
     421: "misdirected_request",
     422: "invalid_request",

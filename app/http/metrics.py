@@ -24,6 +24,8 @@ access = logging.getLogger("candid.access")
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED: Final = "unmatched"
+MAX_CLIENT_CHARS: Final = 64
+"""Of an address: IPv6 has 45, and a proxy's X-Forwarded-For may hold anything."""
 # Seconds: an embedding from the cache takes 2 ms, a deadline is 30 s.
 BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -119,7 +121,7 @@ class Observe:
             client = scope.get("client")
             fields = {
                 "request_id": scope["state"]["request_id"],
-                "client": client[0] if client else None,
+                "client": client[0][:MAX_CLIENT_CHARS] if client else None,
                 "method": method,
                 "route": route,
                 "status": status,

@@ -1,7 +1,8 @@
-"""uvicorn's server with what it lacks: a drain without loss, and an end with status 0.
+"""uvicorn's server with what it lacks: a drain without loss.
 
-It closes connections whose request is still on the wire when it shuts down, and ends by its signal. And a
-service whose model cannot answer any more ends with status 1, for whoever runs it to start it again.
+uvicorn closes connections whose request is still on the wire when it shuts down, and ends by its signal
+instead of with status 0. And a service whose model cannot answer any more ends with status 1, for whoever
+runs it to start it again. Knows no route; of a model it knows only whether it is lost.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.http.admission import Admission
-from app.http.connection import Connection
 from app.http.origins import Hosts
+from app.http.protocol import BoundedProtocol, Bounds
 from app.http.sockets import turn_away_new_connections
 from app.settings import Settings
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 LAST_CALL_S: Final = 0.3
 """How long idle connections stay open after SIGTERM: time for a request that is on the wire already."""
+DRAIN_STALL_S: Final = 3.0
+"""While it drains, a caller takes its answer within this time instead of `send_timeout_s`."""
 LOST_S: Final = 5.0
 """How long a service that has lost a model says so on /readyz before it ends: a balancer's look or two."""
 
@@ -74,30 +77,36 @@ class Server(uvicorn.Server):
             for listener in server.sockets:
                 turn_away_new_connections(listener)
         for connection in self.server_state.connections:
-            if isinstance(connection, Connection) and connection.cycle is not None:
-                connection.cycle.keep_alive = False  # the answers under way say that they are the last
+            if isinstance(connection, BoundedProtocol):
+                connection.hurry(DRAIN_STALL_S)
         # uvicorn's own shutdown resets connections that are not accepted yet and closes those that have no
         # request yet, though one may be on the wire.
         await asyncio.sleep(LAST_CALL_S)
         left = (self.config.timeout_graceful_shutdown or 0) - (time.monotonic() - started)
         self.config.timeout_graceful_shutdown = max(1, round(left))
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):  # after a second SIGINT, or the deadline
+            if isinstance(connection, BoundedProtocol):
+                connection.cut_off()
 
 
 def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lambda: None) -> int:
     """Answer until a signal ends it, or until a model is lost; the process's exit status."""
-    admission: Admission = app.state.admission
+    state = app.state
+    bounds = Bounds(
+        admission=state.admission,
+        buffer=state.buffer,
+        metrics=state.metrics,
+        hosts=Hosts(settings.hosts),
+        cross_origin=bool(settings.cors_origins),
+        receipt_timeout_s=settings.receipt_timeout_s,
+        send_timeout_s=settings.send_timeout_s,
+    )
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=partial(  # type: ignore[arg-type]
-            Connection,
-            admission=admission,
-            hosts=Hosts(settings.hosts),
-            receipt_timeout_s=settings.receipt_timeout_s,
-            write_timeout_s=settings.write_timeout_s,
-        ),
+        http=partial(BoundedProtocol, bounds=bounds),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -106,6 +115,6 @@ def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lam
         timeout_keep_alive=settings.keep_alive_timeout_s,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
-    server = Server(config, admission, lost)
+    server = Server(config, state.admission, lost)
     server.run()
     return server.status

@@ -26,7 +26,7 @@ from tests.app.fakes import FakeClassifier
 ROOT = Path(__file__).parents[2]
 BODY = b'{"input": "a cat"}'
 ASK = (
-    b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(BODY)
 ) + BODY
 
@@ -97,7 +97,7 @@ class Running:
 
     def metric(self, name: str) -> float:
         """One number of /metrics."""
-        _, _, body = self.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        _, _, body = self.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         [line] = [line for line in body.decode().splitlines() if line.startswith(name)]
         return float(line.rpartition(" ")[2])
 
@@ -111,7 +111,7 @@ def running(seconds: float = 0.0, lost_after: float | None = None, **settings: A
     """A server that answers; it is ended when the block ends, if the test has not done so."""
     given = json.dumps(
         {
-            "settings": {"port": 0, "allowed_hosts": ["*"], **settings},
+            "settings": {"port": 0, **settings},
             "seconds": seconds,
             "lost_after": lost_after,
         }
