@@ -106,6 +106,24 @@ def test_what_is_whole_is_answered_before_a_broken_request_ends_the_connection(s
     assert exchange(server, ASK + HEALTH + b"no http\r\n\r\n" + HEALTH) == [200, 200]
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        HEALTH.replace(HOST, b""),
+        HEALTH.replace(b"localhost", b"evil.example"),
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcdefghi",
+        HEAD + b"Content-Length: 100\r\n\r\nabc",
+        b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /half",
+    ],
+)
+def test_what_is_wrong_with_one_request_is_not_told_as_anothers_answer(second: bytes) -> None:
+    with running(seconds=0.3) as server:
+        assert exchange(server, ASK + second) == [200]
+        assert exchange(server, ASK + ASK + second) == [200, 200]
+
+
 def test_a_burst_of_requests_on_one_connection_is_bounded(server: Running) -> None:
     before = server.metric("process_resident_memory_bytes")
     with server.connect() as connection:

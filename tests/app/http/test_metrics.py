@@ -6,8 +6,11 @@ import random
 import string
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.http.logging import JsonLines
+from app.main import create_app
+from app.settings import Settings
 from tests.app.conftest import Serve
 from tests.app.fakes import FakeClassifier
 
@@ -82,3 +85,11 @@ def test_a_line_break_in_a_message_stays_in_its_line() -> None:
     line = JsonLines().format(record)
     assert line.splitlines() == [line]
     assert json.loads(line)["message"] == "first\r\nsecond \x1b[0m\u2028"
+
+
+def test_an_address_that_a_proxy_made_up_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(Settings(), {"fake": FakeClassifier()})  # type: ignore[dict-item]
+    with TestClient(app, client=("x" * 60_000, 1)) as client, caplog.at_level(logging.INFO, "candid.access"):
+        client.get("/healthz")
+    [line] = [JsonLines().format(record) for record in caplog.records if record.name == "candid.access"]
+    assert len(line) < 500
