@@ -71,3 +71,21 @@ def _running(folder: Path, initdb: str, postgres: str, user: str | None) -> Iter
     finally:
         process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: does not wait for clients
         process.wait(30)
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    """The server at `url` of `server` is there and answers nothing, as one whose disk hangs."""
+    folder = Path(url.partition("host=")[2])
+    main = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+    children = Path(f"/proc/{main}/task/{main}/children")
+    if not children.exists():
+        pytest.skip("needs Linux' list of a process' children")
+    stopped = [main, *map(int, children.read_text().split())]
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)

@@ -28,13 +28,12 @@ def label_set_body(path: Path) -> LabelSetBody:
     """A file as it stands; ends the command when it cannot be read."""
     from app.requests.body import parse_json
     from app.schemas.label_sets import LabelSetBody
+    from models.evaluation.picture_files import read_file
 
     try:
-        data = path.read_bytes()
+        return parse_json(read_file(path), LabelSetBody)
     except OSError as error:
         raise failed(f"{path}: {error.strerror}") from error
-    try:
-        return parse_json(data, LabelSetBody)
     except CandidError as error:
         raise failed(f"{path}: {error.message}") from error
 

@@ -12,8 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,13 +24,14 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from app.storage import tables
 from app.storage.errors import NotFound, PreconditionFailed, StoreUnavailable
 from app.storage.tables import label_sets
+from app.storage.threads import DaemonThreads
 
 logger = logging.getLogger(__name__)
 
 THREADS: Final = 4
 """For readers, and as many for writers."""
 BACK_OFF_S: Final = 2.0
-"""After a database could not be opened: so long whoever asks is refused at once, not after a time-out."""
+"""After a database could not be reached: so long whoever asks is refused at once, not after a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,25 @@ class Database:
         self._url = url
         self._engine: Engine | None = None
         self._file: tuple[int, int] | None = None  # device and inode of the SQLite file that is open
-        self._refused_until = 0.0  # time.monotonic()
+        self._refused_until = {False: 0.0, True: 0.0}  # time.monotonic(), of readers and of writers
         self._lock = threading.Lock()
-        self.readers = ThreadPoolExecutor(THREADS, thread_name_prefix="candid-database-read")
-        self.writers = ThreadPoolExecutor(THREADS, thread_name_prefix="candid-database-write")
-        self.label_counts: dict[
-            str, tuple[int, int]
-        ] = {}  # name: version, labels; lest a list reads documents
+        self.readers = DaemonThreads(THREADS, "candid-database-read")
+        self.writers = DaemonThreads(THREADS, "candid-database-write")
+        # Version and number of labels by name: a list need not read documents.
+        self.label_counts: dict[str, tuple[int, int]] = {}
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""
-        with self._transaction() as connection:
+        with self._transaction(writes=False) as connection:
             yield connection
 
     @contextmanager
     def write(self, name: str) -> Iterator[Connection]:
         """A transaction that no other writer of the set `name` runs beside; committed when it ends well."""
-        with self._transaction(candid_write=True) as connection:
+        with self._transaction(writes=True) as connection:
             if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SET LOCAL lock_timeout = {tables.BUSY_TIMEOUT_MS}"))
                 # A row that does not exist yet cannot be locked; a number can.
                 connection.execute(
                     text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
@@ -91,31 +91,40 @@ class Database:
 
     def close(self) -> None:
         """Close the connections; the next transaction opens new ones."""
+        self.readers.shutdown()
+        self.writers.shutdown()
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
 
     @contextmanager
-    def _transaction(self, **options: Any) -> Iterator[Connection]:
-        engine = self._open()
-        if engine.dialect.name == "postgresql" and not options:
-            options = {"isolation_level": "REPEATABLE READ"}  # SQLite's readers see one state anyway
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        engine = self._open(writes)
+        options: dict[str, Any] = {"candid_write": writes}
+        if engine.dialect.name == "postgresql" and not writes:
+            options["isolation_level"] = "REPEATABLE READ"  # SQLite's readers see one state anyway
         try:
-            with engine.execution_options(**options).begin() as connection:
+            with ExitStack() as stack:
+                try:
+                    connection = stack.enter_context(engine.execution_options(**options).connect())
+                    stack.enter_context(connection.begin())
+                except SQLAlchemyError:
+                    self._refused_until[writes] = time.monotonic() + BACK_OFF_S
+                    raise
                 yield connection
         except SQLAlchemyError as error:
             raise self._unavailable(error) from error
 
-    def _open(self) -> Engine:
+    def _open(self, writes: bool) -> Engine:
         with self._lock:
             if self._engine is not None and self._file != self._file_now():
                 logger.error("%s was taken away: it is opened anew", self._place())
                 self._engine.dispose()
                 self._engine = None
+            if time.monotonic() < self._refused_until[writes]:
+                raise StoreUnavailable("the label sets' database could not be reached a moment ago")
             if self._engine is None:
-                if time.monotonic() < self._refused_until:
-                    raise StoreUnavailable("the label sets' database could not be opened a moment ago")
                 try:
                     self._engine = tables.open_engine(self._parsed())
                 except ModuleNotFoundError as error:
@@ -123,7 +132,7 @@ class Database:
                         f"CANDID_DATABASE_URL needs the module {error.name}: pip install 'candid[postgres]'"
                     ) from error
                 except (SQLAlchemyError, OSError) as error:
-                    self._refused_until = time.monotonic() + BACK_OFF_S
+                    self._refused_until = dict.fromkeys((False, True), time.monotonic() + BACK_OFF_S)
                     raise self._unavailable(error) from error
                 self._file = self._file_now()
             return self._engine

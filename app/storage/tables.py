@@ -30,8 +30,16 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.pool import QueuePool
 
-BUSY_TIMEOUT_MS: Final = 5_000  # how long a SQLite writer waits for another one
+BUSY_TIMEOUT_MS: Final = 5_000  # how long a writer waits for another one
 CONNECT_TIMEOUT_S: Final = 5  # for a PostgreSQL server that does not answer
+POSTGRES_ARGUMENTS: Final = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "tcp_user_timeout": 10_000,  # ms, for what is sent and never acknowledged
+    "keepalives_idle": 5,  # s
+    "keepalives_interval": 5,  # s
+    "keepalives_count": 2,
+}
+"""libpq's, for a server that is gone without a word."""
 _SCHEMA_LOCK: Final = 0x43414E444944  # "CANDID": processes that start together create the tables in turn
 
 metadata = MetaData()
@@ -102,8 +110,8 @@ def open_engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = _sqlite(url)
     else:
-        arguments = {"connect_timeout": CONNECT_TIMEOUT_S} if url.get_backend_name() == "postgresql" else {}
-        engine = create_engine(url, connect_args=arguments, pool_pre_ping=True)
+        arguments = POSTGRES_ARGUMENTS if url.get_backend_name() == "postgresql" else {}
+        engine = create_engine(url, connect_args=dict(arguments), pool_pre_ping=True)
     try:
         with engine.execution_options(candid_write=True).begin() as connection:
             if connection.dialect.name == "postgresql":

@@ -7,6 +7,7 @@ read is passed on with the reason and never stops the rest.
 from __future__ import annotations
 
 import csv
+import io
 import random
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 
 from models.errors import ImageRejected, InvalidRequest
-from models.evaluation.picture_files import TAR_DAMAGE, is_junk, read_file, read_member, tar_members
+from models.evaluation.picture_files import (
+    TAR_DAMAGE,
+    is_junk,
+    lines,
+    open_file,
+    read_file,
+    read_member,
+    tar_members,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +143,9 @@ def _by_folder(places: Sequence[tuple[PurePath, Path | int]]) -> list[LabelledPi
 
 def _by_csv(source: Path) -> list[LabelledPicture]:
     try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with io.TextIOWrapper(open_file(source), encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(lines(file)) if row]
+    except (OSError, ValueError, csv.Error) as error:
         raise InvalidRequest(f"{source} cannot be read as CSV: {error}", field="dataset") from error
     columns = [cell.strip().lower() for cell in rows[0]] if rows else []
     path_at, label_at = 0, 1

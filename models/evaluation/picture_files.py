@@ -1,14 +1,15 @@
-"""Bytes of pictures from files and tars, bounded, whatever the files turn out to be."""
+"""Bytes from files and tars, bounded, whatever the files turn out to be."""
 
 from __future__ import annotations
 
 import errno
+import os
 import stat
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, AnyStr, BinaryIO, Final
 
 from models.errors import ImageRejected
 
@@ -16,6 +17,8 @@ MAX_FILE_BYTES: Final = 256 << 20
 """Bytes of one picture that are read at all; the decoder has its own, smaller limit."""
 TAR_DAMAGE: Final = (tarfile.TarError, OSError, EOFError, zlib.error)
 """What reading a damaged tar may raise."""
+MAX_LINE_CHARS: Final = 1 << 20
+"""Of one line of a list: many times the longest path."""
 _LEFT_BY_SYSTEMS: Final = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
@@ -24,14 +27,30 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name in _LEFT_BY_SYSTEMS
 
 
-def read_file(path: Path) -> bytes:
-    """Raises OSError, also for what is no regular file (a pipe or a device never ends), or ImageRejected."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
+def open_file(path: Path) -> BinaryIO:
+    """Raises OSError, also for what is no regular file: a pipe or a device never ends."""
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:  # a NUL character
+        raise OSError(errno.EINVAL, "not a path", str(path)) from error
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    _check_size(status.st_size)
-    with path.open("rb") as file:
+    return path.open("rb")
+
+
+def read_file(path: Path) -> bytes:
+    """Raises OSError as `open_file` does, or ImageRejected."""
+    with open_file(path) as file:
+        _check_size(os.fstat(file.fileno()).st_size)
         return _bounded(file)
+
+
+def lines(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Lines of a list. Raises ValueError for one that is far too long to be part of one."""
+    while line := file.readline(MAX_LINE_CHARS):
+        if len(line) == MAX_LINE_CHARS:
+            raise ValueError(f"a line has {MAX_LINE_CHARS} characters or more")
+        yield line
 
 
 def tar_members(tar: tarfile.TarFile) -> Iterator[tuple[int, tarfile.TarInfo]]:

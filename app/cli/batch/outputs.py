@@ -41,6 +41,8 @@ class Output:
             raise InvalidRequest(f"{path}: an output ends in {', '.join(ENDINGS)}")
         if self._as_parquet:
             parquet.need()
+        if any(file.exists() and not file.is_file() for file in (path, self._file)):
+            raise InvalidRequest(f"{path}: not a regular file")  # a pipe or a device is never read to its end
         try:
             if overwrite:
                 path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from models.errors import CandidError, InvalidRequest
+from models.evaluation.picture_files import open_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -37,7 +38,7 @@ def column(source: Path, names: Sequence[str]) -> Iterator[str]:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(source) as file:
+        with open_file(source) as opened, pyarrow.parquet.ParquetFile(opened) as file:
             columns = file.schema_arrow.names
             name = columns[place_of([column.lower() for column in columns], names, source)]
             for batch in file.iter_batches(columns=[name]):

@@ -1,6 +1,6 @@
 """A running Candid service in place of a model here: `POST /v1/classify`, several pictures under way.
 
-Only the standard library: one kept-alive connection a thread. A picture that the service refuses is that
+One kept-alive connection a thread. A picture that the service refuses is that
 picture's error; a service that is full is asked again; anything else ends the run.
 """
 
@@ -13,10 +13,14 @@ import secrets
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import Annotated, Any, Final
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import from_json
 
 from app.cli.batch.run import Pending
+from app.schemas.responses import Result
 from models.errors import CandidError, InvalidRequest
 
 CONNECTIONS: Final = 16
@@ -25,6 +29,8 @@ TIMEOUT_S: Final = 120.0
 ATTEMPTS: Final = 6
 FIRST_WAIT_S: Final = 1.0
 """Of one picture, while the service is full or away; each wait is twice the last: 31 s, a restart's time."""
+MAX_ANSWER_BYTES: Final = 256 << 20
+"""Of one picture's answer: a million labels fit."""
 PICTURE_ERRORS: Final = ("image_rejected", "body_too_large")
 
 
@@ -38,13 +44,10 @@ class Remote:
     """One service, and the question to ask it about every picture."""
 
     def __init__(self, url: str, question: Mapping[str, Any], api_key: str | None) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidRequest("--server: give an address such as http://127.0.0.1:8000")
+        parts = _parsed(url)
         user, _, self._host = parts.netloc.rpartition("@")
-        self.url = f"{parts.scheme}://{self._host}{parts.path}".rstrip(
-            "/"
-        )  # as it is told: without a password
+        # As it is told: without a password.
+        self.url = f"{parts.scheme}://{self._host}{parts.path}".rstrip("/")
         self._secure = parts.scheme == "https"
         self._path = parts.path.rstrip("/") + "/v1/classify"
         boundary = secrets.token_hex(16)
@@ -56,10 +59,13 @@ class Remote:
         }
         if api_key and user:
             raise InvalidRequest(f"--server {self.url}: give a key, or a user and password, not both")
+        if api_key and not (api_key.isascii() and api_key.isprintable()):
+            raise InvalidRequest("the service's key holds a character that no header can carry")
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         if user:
-            self._headers["Authorization"] = "Basic " + base64.b64encode(unquote_to_bytes(user)).decode()
+            login = unquote_to_bytes(user if ":" in user else f"{user}:")
+            self._headers["Authorization"] = "Basic " + base64.b64encode(login).decode()
         self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="candid-remote")
         self._own = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
@@ -82,7 +88,7 @@ class Remote:
         for attempt in range(ATTEMPTS):
             try:
                 status, answer = self._post(body)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, UnicodeError) as error:  # UnicodeError: of its name
                 status, problem = 0, f"cannot be reached: {str(error) or type(error).__name__}"
             else:
                 if status == 200:
@@ -90,7 +96,8 @@ class Remote:
                 told = answer.get("error")
                 told = told if isinstance(told, dict) else {"message": told}
                 if told.get("code") in PICTURE_ERRORS:
-                    return {"error": {key: told.get(key) for key in ("code", "message", "reason")}}
+                    said = {"code": told["code"], "message": str(told.get("message") or told["code"])}
+                    return {"error": said | {"reason": told.get("reason")}}
                 problem = f"answers {status}: {told.get('message') or 'not as Candid does'}"
             # A wrong address is told at once; a service that has answered before may be starting again.
             again = status in (503, 504) or (status == 0 and self.told)
@@ -104,13 +111,12 @@ class Remote:
 
     def _read(self, answer: dict[str, Any]) -> dict[str, Any]:
         try:
-            [result] = answer.pop("results")
-            self.warnings = answer.pop("warnings")
-        except (KeyError, ValueError):
+            read = _OneAnswer.model_validate(answer, strict=True)
+        except ValueError:
             raise ServiceFailed(f"{self.url} does not answer as Candid does") from None
-        answer.pop("timing_ms", None)
-        self.told = answer
-        return {key: value for key, value in result.items() if key != "name"}
+        self.warnings = read.warnings
+        self.told = {k: v for k, v in answer.items() if k not in ("results", "warnings", "timing_ms")}
+        return {key: value for key, value in answer["results"][0].items() if key != "name"}
 
     def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
         connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
@@ -130,15 +136,44 @@ class Remote:
                 # The service has closed it while it was idle; a new one tells whether it is there.
                 connection.request("POST", self._path, body, self._headers)
                 answer = connection.getresponse()
-            text = answer.read()
+            text = answer.read(MAX_ANSWER_BYTES + 1)
+            if answer.length or len(text) > MAX_ANSWER_BYTES:
+                raise http.client.IncompleteRead(text)
         except BaseException:
             connection.close()
             raise
         try:
-            read = json.loads(text)
+            read = from_json(text, allow_inf_nan=False)
         except ValueError:
             read = {}
         return answer.status, read if isinstance(read, dict) else {}
+
+
+class _Answered(Result):
+    """A picture's own error, or an answer with all that is shown and kept of it."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Answered:
+        if self.error is None and None in (self.width, self.height, self.ranking):
+            raise ValueError("neither an answer nor an error")
+        return self
+
+
+class _OneAnswer(BaseModel):
+    """What is used of an answer about one picture; what a later version adds is passed on."""
+
+    results: Annotated[list[_Answered], Field(min_length=1, max_length=1)]
+    warnings: list[str]
+
+
+def _parsed(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # brackets or a port that are none; its words would show a password
+        pass
+    raise InvalidRequest("--server: give an address such as http://127.0.0.1:8000")
 
 
 def _form(question: Mapping[str, Any], boundary: str) -> tuple[bytes, bytes]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
@@ -22,10 +22,8 @@ from rich.text import Text
 from app.cli.batch.outputs import Output
 from app.cli.batch.sorting import Sorter
 from app.cli.batch.sources import SourcePicture, Sources
+from models.batching.read_ahead import read_ahead
 from models.errors import ImageRejected, InvalidRequest
-
-AHEAD_BYTES: Final = 256 << 20
-"""Bytes of the pictures under way: large ones are fewer at a time."""
 
 Answer = dict[str, Any]
 Pending = Callable[[], Answer]
@@ -79,8 +77,9 @@ def run(job: Job, tally: Tally) -> None:
             asker = job.start()
             started = time.perf_counter()  # what is told is the speed of the pictures, not of loading a model
             with _bar(job) as step:
-                for found, answer in _answered(asker, first, pending, job.ahead):
-                    _keep(job, tally, found, answer)
+                begun = _begun(asker, chain([first], pending))
+                for found, wait in read_ahead(begun, pictures=job.ahead):
+                    _keep(job, tally, found, wait())
                     step()
     finally:
         if asker is not None:
@@ -105,28 +104,18 @@ def _pending(job: Job, tally: Tally) -> Iterator[SourcePicture]:
             job.sorter.take(found.path, Path(target))
 
 
-def _answered(
-    asker: Asker, first: SourcePicture, others: Iterator[SourcePicture], ahead: int
-) -> Iterator[tuple[SourcePicture, Answer]]:
-    """Every picture's answer, in order, with bounded numbers of pictures and bytes under way."""
-    under_way: deque[tuple[SourcePicture, Pending, int]] = deque()
-    held = 0
-    found: SourcePicture | None = first
-    while found is not None or under_way:
-        if found is None or len(under_way) >= ahead or held > AHEAD_BYTES:
-            done, pending, size = under_way.popleft()
-            held -= size
-            yield done, pending()
-            continue
+def _begun(
+    asker: Asker, pictures: Iterable[SourcePicture]
+) -> Iterator[tuple[tuple[SourcePicture, Pending], int]]:
+    """Each picture with what waits for its answer, and the bytes that are held for it."""
+    for found in pictures:
         try:
             data = found.read()
-            under_way.append((found, asker.ask(data), len(data)))
-            held += len(data)
+            yield (found, asker.ask(data)), len(data)
         except ImageRejected as error:
-            under_way.append((found, _failed(error.code, error.message, error.reason), 0))
+            yield (found, _failed(error.code, error.message, error.reason)), 0
         except OSError as error:
-            under_way.append((found, _failed("unreadable", error.strerror or str(error), None), 0))
-        found = next(others, None)
+            yield (found, _failed("unreadable", error.strerror or str(error), None)), 0
 
 
 def _failed(code: str, message: str, reason: str | None) -> Pending:
@@ -170,7 +159,9 @@ def _bar(job: Job) -> Iterator[Callable[[], None]]:
         done = frozenset(job.output.done) if job.output is not None else frozenset()
 
         def count() -> None:
-            progress.update(task, total=sum(found.name not in done for found in job.sources))
+            with suppress(InvalidRequest):  # a list that cannot be read: the run tells it
+                total = sum(found.name not in done for found in job.sources)
+                progress.update(task, total=max(total, progress.tasks[task].completed))
 
         if job.sources.countable:  # beside the work: the first answer is not kept waiting for the last name
             threading.Thread(target=count, daemon=True, name="candid-count").start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import os
 import sys
 import tarfile
@@ -25,6 +26,8 @@ from models.evaluation.picture_files import (
     MAX_FILE_BYTES,
     TAR_DAMAGE,
     is_junk,
+    lines,
+    open_file,
     read_file,
     read_member,
     tar_members,
@@ -106,10 +109,13 @@ class Sources:
                 for match in _globbed(argument):
                     yield from self._one(Path(match))
         if self.from_stdin:
-            for line in sys.stdin.buffer:
-                path = os.fsdecode(line.rstrip(b"\r\n"))
-                if path:
-                    yield _file(Path(path))
+            try:
+                for line in lines(sys.stdin.buffer):
+                    path = os.fsdecode(line.rstrip(b"\r\n"))
+                    if path:
+                        yield _file(Path(path))
+            except ValueError as error:
+                raise InvalidRequest(f"standard input is no list of paths: {error}") from error
 
     def _one(self, path: Path) -> Iterator[SourcePicture]:
         lower = path.name.lower()
@@ -171,7 +177,7 @@ def _closed(error: OSError) -> SourcePicture:
 def _tar(path: Path) -> Iterator[SourcePicture]:
     seen: Counter[str] = Counter()
     try:
-        with tarfile.open(path, "r:*") as tar:
+        with open_file(path) as file, tarfile.open(fileobj=file, mode="r:*") as tar:
             for _, member in tar_members(tar):
                 inside = PurePosixPath(member.name)
                 wanted = inside.suffix.lower() in ENDINGS and not any(map(is_junk, inside.parts))
@@ -198,12 +204,13 @@ def _listed(source: Path) -> Iterator[str]:
         yield from parquet.column(source, COLUMNS)
         return
     try:
-        with source.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
-            rows = csv.reader(file, delimiter="\t" if source.suffix.lower() == ".tsv" else ",")
+        file = io.TextIOWrapper(open_file(source), "utf-8-sig", "surrogateescape", newline="")
+        with file:
+            rows = csv.reader(lines(file), delimiter="\t" if source.suffix.lower() == ".tsv" else ",")
             head = next(rows, [])
             at = parquet.place_of([cell.strip().lower() for cell in head], COLUMNS, source)
             yield from (row[at] for row in rows if len(row) > at and row[at].strip())
-    except (OSError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InvalidRequest(f"{source} cannot be read as a list: {error}") from error
 
 

@@ -244,10 +244,11 @@ def wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_bar_with_rate_and_time_left_is_shown_on_a_terminal(model: str, candid: Path) -> None:
+def on_a_terminal(candid: Path, *arguments: str) -> tuple[int, bytes, bytes]:
+    """Exit code, standard output, and what a terminal as standard error shows."""
     ours, theirs = pty.openpty()
-    command = [candid, "classify", "in/a", *LABELS, "-m", model, "--json"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    command = [candid, "classify", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
     os.close(theirs)
     seen = io.BytesIO()
@@ -259,6 +260,19 @@ def test_a_bar_with_rate_and_time_left_is_shown_on_a_terminal(model: str, candid
     os.close(ours)
     assert process.stdout is not None
     with process.stdout:
-        assert len(json.loads(process.stdout.read())["results"]) == 2
-    assert process.wait(60) == 0
-    assert b"2/2" in seen.getvalue() and b"/s" in seen.getvalue()
+        written = process.stdout.read()
+    return process.wait(60), written, seen.getvalue()
+
+
+def test_a_bar_with_rate_and_time_left_is_shown_on_a_terminal(model: str, candid: Path) -> None:
+    code, written, seen = on_a_terminal(candid, "in/a", *LABELS, "-m", model, "--json")
+    assert code == 0
+    assert len(json.loads(written)["results"]) == 2
+    assert b"2/2" in seen and b"/s" in seen
+
+
+def test_a_list_that_cannot_be_read_is_told_once(model: str, folder: Path, candid: Path) -> None:
+    (folder / "list.csv").write_text("name\ncat.jpg\n")
+    code, _, seen = on_a_terminal(candid, "in/a", "list.csv", *LABELS, "-m", model, "-o", "out.csv")
+    assert code == 2
+    assert seen.count(b"no column path or file") == 1 and b"Traceback" not in seen

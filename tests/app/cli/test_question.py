@@ -103,3 +103,9 @@ def test_a_service_is_asked_in_its_own_words(tmp_path: Path) -> None:
     assert [label["label"] for label in read.labels if isinstance(label, dict)] == ["cat", "dog"]
     assert fields_of([], [], "pets", {}, True) == {"label_set": "pets", "calibrated": True}
     assert fields_of(["cat"], [], None, {}, None) == {"labels": ["cat"]}
+
+
+def test_a_label_set_file_that_never_ends_is_not_read(cat: Path) -> None:
+    result = classify(cat, "--label-set", "/dev/zero")
+    assert result.exit_code == 2
+    assert "/dev/zero: not a regular file" in result.stderr

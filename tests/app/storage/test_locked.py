@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from app.storage.tables import CONNECT_TIMEOUT_S
+from tests import postgres
 from tests.app.server_process import running
 
 BODY = json.dumps({"labels": ["cat", "dog"]}).encode()
@@ -53,3 +54,20 @@ def test_a_server_that_never_answers_is_waited_for_once() -> None:
                 assert server.ask(get("/readyz"))[0] == 200
             assert {future.result()[0] for future in waiting} == {503}
             assert time.monotonic() - began < 6 * CONNECT_TIMEOUT_S, "24 of them would take 120 s in turn"
+
+
+def test_a_server_that_falls_silent_is_not_waited_for_by_all_nor_by_the_end() -> None:
+    with (
+        postgres.server() as url,
+        running(database_url=url, request_timeout_s=8) as server,
+        ThreadPoolExecutor(24) as callers,
+    ):
+        assert server.ask(put("pets"))[0] == 201
+        with postgres.frozen(url):
+            waiting = [callers.submit(server.ask, get("/v1/label-sets/pets")) for _ in range(12)]
+            waiting += [callers.submit(server.ask, put(f"set-{n}")) for n in range(12)]
+            assert server.ask(get("/readyz"))[0] == 200
+            statuses = [future.result()[0] for future in waiting]
+            # One waits on the connection that was open, the others for one: they are told.
+            assert set(statuses) <= {503, 504} and statuses.count(504) <= 1
+            assert server.stop() == 0, "its end waits for no thread that waits for the database"

@@ -255,6 +255,17 @@ def test_embedded_labels_are_kept_for_the_texts_they_are_of(db: Database) -> Non
     assert label_sets.matrix(db, "pets", MODEL, "digest") is None
 
 
+def test_a_set_that_another_writer_holds_is_not_waited_for_without_end(
+    db: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "BUSY_TIMEOUT_MS", 100)
+    other = Database(url)
+    label_sets.summaries(other)
+    with db.write("pets"), pytest.raises(StoreUnavailable, match="the log says why"):
+        label_sets.put(other, "pets", document("cat"), most=MOST)
+    other.close()
+
+
 def test_a_second_process_sees_what_the_first_wrote(db: Database, url: str) -> None:
     other = Database(url)
     label_sets.put(db, "pets", document("cat"), most=MOST)

@@ -139,3 +139,9 @@ def test_what_is_no_data_set_is_refused_with_the_reason(tmp_path: Path) -> None:
             find(tmp_path / name)
         assert caught.value.field == "dataset", name
         assert name in caught.value.message
+
+
+def test_a_list_that_never_ends_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").symlink_to("/dev/zero")
+    with pytest.raises(InvalidRequest, match="not a regular file"):
+        find(tmp_path / "set.csv")

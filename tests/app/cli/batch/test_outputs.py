@@ -168,3 +168,10 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         output(tmp_path / "nowhere" / "out.csv")
     with pytest.raises(InvalidRequest, match=r"ends in \.csv"):
         output(tmp_path / "out.xlsx")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_output_that_never_ends_is_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(InvalidRequest, match="not a regular file"):
+        output(tmp_path / name)

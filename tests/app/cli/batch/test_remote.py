@@ -21,6 +21,7 @@ from tests.app.serving import listening
 
 QUESTION = {"labels": ["cat, sitting", 'dog "ü"'], "top_k": 1, "template": ["a photo of a {}."]}
 KEY = "a-key-of-the-service"
+ANSWER: dict[str, Any] = {"width": 1, "height": 1, "ranking": []}
 
 
 @contextmanager
@@ -66,7 +67,9 @@ def test_nobody_there_is_told_at_once() -> None:
         asker.ask(b"x")()
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "http://", "/path"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host", "http://", "/path", "http://[::1", "http://a:b", "http://a:99999"]
+)
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(InvalidRequest, match="give an address"):
         Remote(url, QUESTION, None)
@@ -88,7 +91,7 @@ class Service:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 service.authorization = self.headers["Authorization"]
                 service.asked += 1
-                good = {"model": "m", "results": [{"name": "x", "ranking": []}], "warnings": []}
+                good = {"model": "m", "results": [{"name": "x", **ANSWER}], "warnings": []}
                 status, body = service.line.pop(0) if service.line else (200, good)
                 content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
@@ -112,6 +115,24 @@ class Service:
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+
+
+def test_a_picture_may_be_refused_in_few_words() -> None:
+    with Service((422, {"error": {"code": "image_rejected"}})) as service, asking(service.url) as asker:
+        assert asker.ask(b"x")()["error"]["message"] == "image_rejected"
+
+
+def test_an_answer_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MAX_ANSWER_BYTES", 10)
+    with Service() as service, asking(service.url) as asker, pytest.raises(ServiceFailed, match="Incomplete"):
+        asker.ask(b"x")()
+
+
+@pytest.mark.parametrize("key", ["a\nb", "ключ"])
+def test_a_key_that_no_header_can_carry_is_told_and_not_shown(key: str) -> None:
+    with pytest.raises(InvalidRequest, match="no header can carry") as refused:
+        Remote("127.0.0.1:9", QUESTION, key)
+    assert key not in refused.value.message
 
 
 def test_what_is_said_of_an_error_may_be_a_text() -> None:
@@ -141,7 +162,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_service_that_is_full_is_asked_again(no_waiting: None) -> None:
     full = (503, {"error": {"code": "overloaded", "message": "full"}})
     with Service(full, full) as service, asking(service.url) as asker:
-        assert asker.ask(b"x")() == {"ranking": []}
+        assert asker.ask(b"x")() == ANSWER
         assert service.asked == 3
     with Service(*[full] * 99) as service, asking(service.url) as asker:
         with pytest.raises(ServiceFailed, match="503: full"):
@@ -153,10 +174,32 @@ def test_a_connection_that_the_service_has_closed_is_opened_anew() -> None:
     with Service() as service, asking(service.url) as asker:
         service.close_after_each = True
         for _ in range(3):
-            assert asker.ask(b"x")() == {"ranking": []}
+            assert asker.ask(b"x")() == ANSWER
 
 
-@pytest.mark.parametrize("body", [b"<html>", {"results": []}, [], {"unknown": 1}])
+def answer(*results: Any, warnings: Any = ()) -> dict[str, Any]:
+    return {"model": "m", "results": list(results), "warnings": warnings}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[" * 100_000,
+        [],
+        {"unknown": 1},
+        {"model": "m", "results": None, "warnings": []},
+        answer(),
+        answer(5),
+        answer({"name": "x"}),
+        answer({"name": "x", "error": "text"}),
+        answer({"name": "x", "error": {}}),
+        answer({"name": "x"} | ANSWER | {"ranking": [{"label": 1, "similarity": "0", "probability": 1}]}),
+        answer({"name": "x"} | ANSWER, warnings=None),
+        answer({"name": "x"} | ANSWER, warnings=[1]),
+        b'{"results": [{"name": "x", "width": NaN, "height": 1, "ranking": []}], "warnings": []}',
+    ],
+)
 def test_what_is_no_candid_service_is_told(body: Any) -> None:
     told = pytest.raises(ServiceFailed, match="does not answer as Candid")
     with Service((200, body)) as service, asking(service.url) as asker, told:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.cli.batch.outputs import Output
 from app.cli.batch.run import Job, Pending, Tally, run
 from app.cli.batch.sorting import Sorter
 from app.cli.batch.sources import Sources
+from models.batching.read_ahead import read_ahead
 from models.errors import CandidError, EncoderFailed, InvalidRequest
 
 RANKING = [{"label": "cat", "similarity": 0.2, "probability": 0.9}]
@@ -71,7 +73,7 @@ def test_answers_come_in_order_and_only_so_many_pictures_are_under_way(folder: P
 
 
 def test_large_pictures_are_fewer_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "AHEAD_BYTES", 1)
+    monkeypatch.setattr(room, "read_ahead", partial(read_ahead, nbytes=1))
     asker = Asker()
     run(job(folder, asker)[0], Tally())
     assert asker.most == 2

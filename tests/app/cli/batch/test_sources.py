@@ -191,6 +191,45 @@ def test_a_pipe_or_a_device_is_a_bad_file_however_it_is_named(here: Path, argume
             found.read()
 
 
+@pytest.mark.parametrize("name", ["list.csv", "list.tsv", "list.parquet"])
+def test_a_list_that_never_ends_is_not_read(here: Path, name: str) -> None:
+    Path(name).symlink_to("/dev/zero")
+    with pytest.raises(InvalidRequest, match="not a regular file"):
+        list(Sources((name,)))
+    Path(name).unlink()
+    os.mkfifo(name)
+    with pytest.raises(InvalidRequest, match="not a regular file"):
+        list(Sources((name,)))
+
+
+@pytest.mark.parametrize("name", ["pictures.tar", "pictures.tar.gz"])
+def test_a_tar_that_never_ends_is_one_bad_file(here: Path, name: str) -> None:
+    Path(name).symlink_to("/dev/zero")
+    os.mkfifo("pipe.tar")
+    for found in Sources((name, "pipe.tar")):
+        with pytest.raises(ImageRejected, match="not a regular file"):
+            found.read()
+
+
+def test_a_line_that_never_ends_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_files, "MAX_LINE_CHARS", 12)
+    stdin(monkeypatch, b"short.jpg\n" + b"x" * 13)
+    found = iter(Sources((), from_stdin=True))
+    assert next(found).name == "short.jpg"
+    with pytest.raises(InvalidRequest, match="a line has 12 characters or more"):
+        next(found)
+    Path("list.csv").write_text("path\n" + "x" * 13)
+    with pytest.raises(InvalidRequest, match="a line has 12 characters or more"):
+        list(Sources(("list.csv",)))
+
+
+def test_a_path_that_is_none_is_a_bad_file(here: Path) -> None:
+    Path("list.csv").write_bytes(b"path\na\0b.jpg\n")
+    [found] = Sources(("list.csv",))
+    with pytest.raises(OSError, match="not a path"):
+        found.read()
+
+
 def test_standard_input_is_bounded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 3)
     stdin(monkeypatch, b"four")
