@@ -108,7 +108,7 @@ class Seen:
     @property
     def grown_mib(self) -> float:
         """How much the memory grew at most."""
-        return self.peak_mib - self.before_mib
+        return max(0.0, self.peak_mib - self.before_mib)
 
     @property
     def slowest_ms(self) -> float:

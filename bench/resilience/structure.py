@@ -20,9 +20,8 @@ def repeated(start: bytes, unit: bytes, end: bytes) -> bytes:
 
 def bodies() -> dict[str, tuple[str, bytes]]:
     """By name: the content type and the body."""
-    field = (
-        b'--XX\r\nContent-Disposition: form-data; name="template"\r\n\r\n' + b"a" * (4 * MIB - 1) + b"\r\n"
-    )
+    head = b'--XX\r\nContent-Disposition: form-data; name="template"\r\n\r\n'
+    field = head + b"a" * (4 * MIB - 1) + b"\r\n"
     return {
         "empty_lists": ("application/json", repeated(b'{"labels":[', b"[],", b"[]]}")),
         "numbers": ("application/json", repeated(b'{"labels":[', b"1,", b"1]}")),
