@@ -39,12 +39,12 @@ class SlowClassifier(FakeClassifier):
         self._seconds = seconds
         self._worked = 0
         self._made = time.monotonic()
-        self._queue: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Future[Any], int]] = SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 
     def embed_texts(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[Any]:
         done: Future[Any] = Future()
-        self._queue.put(done)
+        self._queue.put((done, len(texts)))
         return done
 
     def stats(self) -> dict[str, float]:
@@ -57,11 +57,11 @@ class SlowClassifier(FakeClassifier):
 
     def _work(self) -> None:
         while True:
-            done = self._queue.get()
+            done, count = self._queue.get()
             if done.set_running_or_notify_cancel():
                 time.sleep(self._seconds)
                 self._worked += 1
-                done.set_result([[1.0, 0.0, 0.0, 0.0]])
+                done.set_result([[1.0, 0.0, 0.0, 0.0]] * count)
 
 
 def main() -> None:

@@ -1,0 +1,187 @@
+"""What every route makes of the largest bodies it may be sent: memory, time, and whether others are answered.
+
+The routes are those that the application has, so a new one is held to this without anybody thinking of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from tests.app.server_process import Running, running
+
+BODY_BYTES: Final = 16 << 20  # max_body_bytes of this server: a quarter of the default, to be quick
+GROWN_MIB: Final = 300  # for one body, beside twice what it is answered
+REQUEST_TIMEOUT_S: Final = 20.0
+PATIENCE_S: Final = 100.0  # of this test, not of the service: the machine may be busy
+SILENCE_S: Final = 5.0  # the liveness probe's timeout in deploy/kubernetes.yaml
+
+PIXEL = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x80\x00\x00")
+# Names of fields of all routes; what a route does not know is refused, and must be cheap, too.
+LISTS = ("labels", "images", "embeddings", "input", "inputs", "texts", "text", "prompt", "subject", "image")
+LEGAL: dict[str, Any] = {
+    "labels": [f"label {i} ".ljust(300, "x") for i in range(10_000)],
+    "embeddings": [[1, 0, 0, 0]] * 64,
+    "images": [PIXEL.decode()] * 64,
+    "input": [f"text {i}" for i in range(10_000)],
+    "texts": [f"text {i}" for i in range(10_000)],
+    "inputs": PIXEL.decode(),
+    "parameters": {"candidate_labels": [f"label {i}" for i in range(10_000)]},
+}
+
+
+def write_routes() -> list[tuple[str, str]]:
+    """Method and path of everything that reads a body."""
+
+    def walk(routes: Any) -> Iterator[tuple[str, str]]:
+        for route in routes:
+            if hasattr(route, "original_router"):
+                yield from walk(route.original_router.routes)
+            else:
+                for method in sorted(getattr(route, "methods", None) or ()):
+                    if method in ("POST", "PUT", "PATCH"):
+                        yield method, route.path.replace(":path", "")
+
+    return list(walk(create_app(Settings(), {}).routes))
+
+
+def filled(unit: bytes, start: bytes = b"", end: bytes = b"") -> bytes:
+    return start + unit * ((BODY_BYTES - len(start) - len(end)) // len(unit)) + end
+
+
+def json_bodies() -> Iterator[tuple[str, bytes]]:
+    for name in LISTS:
+        start, end = b'{"%b":[' % name.encode(), b"0]}"
+        yield f"{name}: empty lists", filled(b"[],", start, end)
+    for kind, unit in (
+        ("numbers", b"1,"),
+        ("texts", b'"a",'),
+        ("objects", b'{"a":1},'),
+        ("floats", b"1.5e3,"),
+    ):
+        yield kind, filled(unit, b'{"labels":[', b"0]}")
+        yield f"{kind}, at the top", filled(unit, b"[", b"0]")
+    yield "fields", b"{" + b",".join(b'"%d":1' % i for i in range(1_200_000)) + b"}"
+    yield "depth", filled(b"[")
+    yield "one text", filled(b"a", b'{"labels":["', b'"]}')
+    yield "escapes", filled(rb"\u00e4", b'{"labels":["', b'"]}')
+    yield "blanks", filled(b" ")
+    for name, value in LEGAL.items():
+        yield f"legal {name}", json.dumps({name: value}).encode()
+    yield "legal labels and embeddings", json.dumps({k: LEGAL[k] for k in ("labels", "embeddings")}).encode()
+    yield "legal labels and images", json.dumps({k: LEGAL[k] for k in ("labels", "images")}).encode()
+
+
+def form_bodies() -> Iterator[tuple[str, bytes]]:
+    def part(name: bytes, value: bytes) -> bytes:
+        return b'--XX\r\nContent-Disposition: form-data; name="' + name + b'"\r\n\r\n' + value + b"\r\n"
+
+    end = b"--XX--\r\n"
+    yield "form: large fields", part(b"labels", b"a" * ((4 << 20) - 1)) * 3 + end
+    yield "form: small fields", filled(part(b"labels", b"a"), end=end)
+    yield "form: JSON in a field", part(b"labels", b"[" + b"[]," * (1 << 20) + b"0]") + end
+    yield "form: a file", part(b'images"; filename="a', b"a" * (BODY_BYTES - 200)) + end
+    yield "form: a head", filled(b"a", b"--XX\r\nContent-Disposition: form-data; name=")
+
+
+def bodies() -> Iterator[tuple[str, str, bytes]]:
+    """Name, content type, body."""
+    for name, body in json_bodies():
+        yield name, "application/json", body
+    for name, body in form_bodies():
+        yield name, "multipart/form-data; boundary=XX", body
+    yield "raw", "image/jpeg", bytes(BODY_BYTES)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(max_body_bytes=BODY_BYTES, request_timeout_s=REQUEST_TIMEOUT_S) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def all_bodies() -> list[tuple[str, str, bytes]]:
+    return list(bodies())
+
+
+class Memory:
+    """The most that a process has held since `forget`, in MiB; Linux."""
+
+    def __init__(self, pid: int) -> None:
+        self._place = Path(f"/proc/{pid}")
+
+    def forget(self) -> None:
+        (self._place / "clear_refs").write_text("5")
+
+    def peak(self) -> float:
+        lines = (self._place / "status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def ask(server: Running, method: str, path: str, kind: str = "", body: bytes = b"") -> tuple[int, float]:
+    """Status, and MiB of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
+    try:
+        connection.request(method, path, body, {"Content-Type": kind, "Host": "localhost"})
+        answer = connection.getresponse()
+        return answer.status, len(answer.read()) / (1 << 20)
+    except ConnectionError:
+        return 0, 0.0  # refused and closed while it was sent
+    finally:
+        connection.close()
+
+
+class Silence(threading.Thread):
+    """The longest time in which /healthz did not answer, seconds."""
+
+    def __init__(self, server: Running) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self.over = threading.Event()
+        self.longest = 0.0
+
+    def run(self) -> None:
+        while not self.over.wait(0.02):
+            began = time.monotonic()
+            alive = ask(self._server, "GET", "/healthz")[0] == 200
+            self.longest = max(self.longest, time.monotonic() - began if alive else PATIENCE_S)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+@pytest.mark.parametrize(("method", "path"), write_routes())
+def test_the_largest_bodies_cost_little(
+    server: Running, all_bodies: list[tuple[str, str, bytes]], method: str, path: str
+) -> None:
+    place = path.replace("{", "").replace("}", "")  # any name will do
+    memory, silence = Memory(server.process.pid), Silence(server)
+    silence.start()
+    for name, kind, body in all_bodies:
+        memory.forget()
+        before = memory.peak()
+        status, answered = ask(server, method, place, kind, body)
+        assert status < 500 or status in (503, 504), name
+        assert memory.peak() - before < GROWN_MIB + 2 * answered, name
+    silence.over.set()
+    silence.join()
+    assert silence.longest < SILENCE_S
+    assert server.metric("candid_slots_taken") == 0
+    assert server.metric("candid_buffer_bytes") == 0
+
+
+def test_every_route_is_held_to_this() -> None:
+    described = create_app(Settings(), {}).openapi()["paths"]
+    known = set(write_routes())
+    for path, operations in described.items():
+        for method in operations:
+            assert method.upper() not in ("POST", "PUT", "PATCH") or (method.upper(), path) in known
+    assert ("POST", "/clip/compare") in known, "those that are in no description, too"
