@@ -331,10 +331,12 @@ def table_row(row: Row) -> str:
     cells = (
         f"`{row.name}`",
         number(row.imagenet_top1),
-        number(SPEEDS["seconds"][row.architecture]),
+        number(SPEEDS["seconds"].get(row.architecture)),
         row.licence,
         number(row.parameters_m),
         f"{number(row.gflops_image)} / {number(row.gflops_text)}",
+        f"{row.tokens}",
+        row.languages,
         row.note,
     )
     return f"| {' | '.join(cells)} |\n".replace("|  |", "| |")

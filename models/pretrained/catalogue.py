@@ -29,8 +29,10 @@ class Row:
     licence: str
     imagenet_top1: float | None = None  # zero-shot top-1 on ImageNet-1k, percent
     parameters_m: float | None = None  # millions, both towers, as open_clip builds them
-    gflops_image: float | None = None  # per image, multiply-adds × 2
+    gflops_image: float | None = None  # per image, multiply-adds × 2 (`python -m bench.sizes`)
     gflops_text: float | None = None  # per text of full context
+    tokens: int = 77  # that the text tower reads
+    languages: str = "English"
     temperature: float | None = None  # that makes its probabilities honest, if known
     accuracy_source: str = _OPENCLIP
     note: str = ""
@@ -44,11 +46,24 @@ class Row:
         return self.name.partition("/")[2]
 
 
+def _siglip2(tag: str, *figures: float, note: str = "") -> Row:
+    return Row(tag, _APACHE, *figures, tokens=64, languages="many", accuracy_source=_SIGLIP2, note=note)
+
+
+def _pe(tag: str, *figures: float, tokens: int = 32) -> Row:
+    return Row(tag, _APACHE, *figures, tokens=tokens, accuracy_source=_PE)
+
+
+def _mobileclip2(tag: str, *figures: float) -> Row:
+    return Row(tag, _APPLE, *figures, accuracy_source=_MOBILECLIP)
+
+
 CATALOGUE: tuple[Row, ...] = (
     Row(
         EMBEDDED,
         _APACHE,
         parameters_m=27,
+        tokens=48,
         temperature=embedded_constants.TEMPERATURE,
         accuracy_source="models/embedded/README.md",
         note="Small, ships with Candid, needs no network. To try things out; load a larger one for work.",
@@ -57,38 +72,32 @@ CATALOGUE: tuple[Row, ...] = (
     Row("ViT-B-32/laion2b_s34b_b79k", _MIT, 66.6, 151, 8.8, 6.0),
     Row("ViT-B-32/datacomp_xl_s13b_b90k", _MIT, 69.2, 151, 8.8, 6.0),
     Row("ViT-B-32-256/datacomp_s34b_b86k", _MIT, 72.8, 151, 11.5, 6.0, note="Recommended on a CPU."),
-    Row(
-        "ViT-B-32-SigLIP2-256/webli",
-        _APACHE,
-        74.0,
-        377,
-        accuracy_source=_SIGLIP2,
-        note="Many languages, large text tower.",
-    ),
+    _siglip2("ViT-B-32-SigLIP2-256/webli", 74.0, 377, 11.5, 11.0),
     Row("ViT-B-16/openai", _MIT, 68.3, 150, 35.1, 6.0),
     Row("ViT-B-16/datacomp_xl_s13b_b90k", _MIT, 73.5, 150, 35.1, 6.0),
-    Row("ViT-B-16-SigLIP2/webli", _APACHE, 78.2, 375, 35, 11, accuracy_source=_SIGLIP2),
-    Row("PE-Core-S-16-384/meta", _APACHE, 72.7, 87, accuracy_source=_PE),
-    Row("PE-Core-B-16/meta", _APACHE, 78.4, 448, accuracy_source=_PE),
-    Row("ViT-L-14/openai", _MIT, 75.5, 428, 162, 13),
-    Row("ViT-L-14/datacomp_xl_s13b_b90k", _MIT, 79.2, 428, 162, 13),
-    Row(
-        "ViT-L-16-SigLIP2-256/webli",
-        _APACHE,
-        82.5,
-        881,
-        163,
-        39,
-        accuracy_source=_SIGLIP2,
-        note="Recommended on a GPU.",
-    ),
-    Row("PE-Core-L-14-336/meta", _APACHE, 83.5, 671, accuracy_source=_PE),
-    Row("ViT-SO400M-16-SigLIP2-384/webli", _APACHE, 84.1, 1136, accuracy_source=_SIGLIP2),
-    Row("MobileCLIP2-S0/dfndr2b", _APPLE, 71.5, 75, accuracy_source=_MOBILECLIP),
-    Row("MobileCLIP2-S2/dfndr2b", _APPLE, 77.2, 99, accuracy_source=_MOBILECLIP),
-    Row("MobileCLIP2-B/dfndr2b", _APPLE, 79.4, 150, accuracy_source=_MOBILECLIP),
-    Row("ViT-B-16/dfn2b", _APPLE, 76.2, 150, 35, None),
-    Row("ViT-L-14/dfn2b", _APPLE, 81.4, 428, 162, None),
+    _siglip2("ViT-B-16-SigLIP2/webli", 78.2, 375, 35.4, 11.0),
+    _siglip2("ViT-B-16-SigLIP2-384/webli", 80.6, 375, 112.1, 11.0),
+    _pe("PE-Core-S-16-384/meta", 72.7, 87, 31.3, 2.4),
+    _pe("PE-Core-B-16/meta", 78.4, 448, 35.6, 19.4),
+    Row("ViT-L-14/openai", _MIT, 75.5, 428, 162.0, 13.3),
+    Row("ViT-L-14/datacomp_xl_s13b_b90k", _MIT, 79.2, 428, 162.0, 13.3),
+    _siglip2("ViT-L-16-SigLIP2-256/webli", 82.5, 882, 162.6, 39.1, note="Recommended on a GPU."),
+    _siglip2("ViT-L-16-SigLIP2-384/webli", 83.1, 882, 383.9, 39.1),
+    Row("EVA02-L-14-336/merged2b_s6b_b61k", _MIT, 80.4, 428, 381.9, 13.3),
+    _pe("PE-Core-L-14-336/meta", 83.5, 671, 384.4, 19.4),
+    _siglip2("ViT-SO400M-16-SigLIP2-256/webli", 83.4, 1136, 220.5, 53.1),
+    _siglip2("ViT-SO400M-16-SigLIP2-384/webli", 84.1, 1136, 518.9, 53.1),
+    _siglip2("ViT-SO400M-16-SigLIP2-512/webli", 84.3, 1137, 979.6, 53.1),
+    _siglip2("ViT-gopt-16-SigLIP2-384/webli", 85.0, 1872, 1393.0, 53.1),
+    _pe("PE-Core-bigG-14-448/meta", 85.4, 2419, 4118.6, 68.6, tokens=72),
+    _mobileclip2("MobileCLIP2-S0/dfndr2b", 71.5, 75, 4.8, 6.0),
+    _mobileclip2("MobileCLIP2-S2/dfndr2b", 77.2, 99, 15.7, 6.0),
+    _mobileclip2("MobileCLIP2-B/dfndr2b", 79.4, 150, 35.4, 6.0),
+    _mobileclip2("MobileCLIP2-S3/dfndr2b", 80.7, 249, 29.6, 13.3),
+    _mobileclip2("MobileCLIP2-S4/dfndr2b", 81.9, 445, 55.5, 13.3),
+    Row("ViT-B-16/dfn2b", _APPLE, 76.2, 150, 35.1, 6.0),
+    Row("ViT-L-14/dfn2b", _APPLE, 81.4, 428, 162.0, 13.3),
+    Row("ViT-H-14-378-quickgelu/dfn5b", _APPLE, 84.4, 987, 1007.0, 47.1),
 )
 
 
