@@ -62,7 +62,16 @@ class Words:
 
     own: list[tuple[str, ...]]  # N: captions or labels
     kinds: list[tuple[str, ...]]  # N: other synonyms and hypernyms, nearest first; may be empty
+    of_classes: list[tuple[str, ...]]  # 1,000: the same of the classes
     banks: dict[str, Bank]
+
+    def kinds_of_classes(self) -> NDArray[np.float32]:
+        """(C, K) what each class is a kind of, of the bank of kinds; rows sum to 1, or to 0."""
+        place = {names[0]: column for column, names in enumerate(self.banks["kinds"].names)}
+        found = np.zeros((len(self.of_classes), len(place)), np.float32)
+        for row, kinds in enumerate(self.of_classes):
+            found[row, [place[kind] for kind in kinds if kind in place]] = 1
+        return found / np.maximum(found.sum(axis=1, keepdims=True), 1)
 
 
 def gather(corpus: Corpus, soft_ids: NDArray[np.int64], soft_p: NDArray[np.float32], words: Path) -> Words:
@@ -88,7 +97,7 @@ def gather(corpus: Corpus, soft_ids: NDArray[np.int64], soft_p: NDArray[np.float
         "kinds": of_kinds(of_classes, soft_ids, soft_p, strangers),
         "mentions": mentions_bank(captions, true, above_nouns(found, words)),
     }
-    return Words(own, kinds, banks)
+    return Words(own, kinds, of_classes, banks)
 
 
 def of_labels(shown: list[tuple[str, ...]], kinds: list[tuple[str, ...]]) -> Bank:

@@ -18,7 +18,9 @@ FIRST_SCALE = 30.0  # of the logits
 BEFORE = {LOCKED.name: TEXT.name, JOINT.name: LOCKED.name}
 RIDGE = 0.02  # of the first projection, times the features' mean variance
 RIDGE_OF_ROWS = 0.1  # of the names' rows, times the mean variance of the pictures' vectors
-OF_ROWS = {"classes": 0.9, "labels": 0.5}  # weight of a name's row beside the vector it has
+OF_ROWS = {"classes": 0.9, "labels": 0.5, "kinds": 0.5}  # weight of a name's row beside the vector it has
+RIDGE_OF_CLASSES = 0.05  # of the projection that repeats the classifier, times the mean variance of its names
+OF_CLASSIFIER = 0.9  # weight of that projection beside the learnt one
 
 
 def material(chosen: argparse.Namespace) -> step.Material:
@@ -27,7 +29,7 @@ def material(chosen: argparse.Namespace) -> step.Material:
     found = features.load(chosen.cache, lite.read(chosen.lite, chosen.image_tower))
     words = banks.gather(corpus, found.soft_ids, found.soft_p, chosen.words)
     wanted = lesson.lesson(corpus, data.lvis_names(chosen.corpus), chosen.cache, chosen.words)
-    return step.Material(corpus, found, words, wanted, chosen.image_size)
+    return step.Material(corpus, found, words, wanted, chosen.image_size, words.kinds_of_classes())
 
 
 def model(chosen: argparse.Namespace, phase: Phase, given: step.Material) -> Any:
@@ -47,7 +49,9 @@ def model(chosen: argparse.Namespace, phase: Phase, given: step.Material) -> Any
     if phase.name == LOCKED.name:
         begin_projection(made, given)
     if "rows" in phase.weights:
-        given.rows = rows_of_names(made, given, lite.read(chosen.lite, chosen.image_tower))
+        classifier = lite.read(chosen.lite, chosen.image_tower)
+        repeat_classifier(made, given, classifier)
+        given.rows = rows_of_names(made, given, classifier)
     return made.to(tower.device())
 
 
@@ -71,11 +75,29 @@ def begin_projection(model: Any, given: step.Material) -> None:
 
 
 @torch.no_grad()
+def repeat_classifier(model: Any, given: step.Material, classifier: lite.Lite) -> None:
+    """Move the projection towards the one whose products with the classes' names are the classifier's logits.
+
+    P = (TᵀT + r·I)⁻¹ TᵀW with the names' vectors T (C, D) and the classifier's rows W (C, F).
+    """
+    bank = tower.encode_texts(model.text, [names[0] for names in given.words.banks["classes"].names])
+    gram = bank.T @ bank
+    gram += RIDGE_OF_CLASSES * gram.diagonal().mean() * torch.eye(len(gram))
+    found = torch.linalg.solve(gram, bank.T @ classifier.rows)  # (D, F)
+    projection = model.visual.trunk.get_classifier()
+    found *= OF_CLASSIFIER * projection.weight.norm() / found.norm()
+    mean = torch.from_numpy(given.features.views[:, 0]).float().mean(dim=0)  # (F,)
+    projection.weight += found
+    projection.bias -= found @ mean
+
+
+@torch.no_grad()
 def rows_of_names(model: Any, given: step.Material, classifier: lite.Lite) -> dict[str, torch.Tensor]:
     """Where names would name their pictures best, (C, D) of each bank.
 
     The classifier's logits, and the labels, regressed on the pictures' vectors: classes that no picture shows
-    get their place from how little other pictures look like them. Beside it the name's own vector.
+    get their place from how little other pictures look like them, and what they are kinds of the mean of
+    its classes' places. Beside it the name's own vector.
     """
     features = torch.from_numpy(given.features.views[:, 0]).float()  # (N, F)
     pictures = tower.project(model.visual, features)  # (N, D)
@@ -84,16 +106,19 @@ def rows_of_names(model: Any, given: step.Material, classifier: lite.Lite) -> di
     gram = weighted.T @ pictures
     gram += RIDGE_OF_ROWS * gram.diagonal().mean() * torch.eye(len(gram))
     logits = features @ classifier.rows.T + classifier.bias  # (N, C)
+    logits -= logits.mean(dim=1, keepdim=True)
     banks = given.words.banks
     every = np.arange(len(banks["labels"].names))
     labels = torch.from_numpy(banks["labels"].wanted(np.arange(len(features)), every))  # (N, L)
-    wanted = {
-        "classes": logits - logits.mean(dim=1, keepdim=True),
-        "labels": labels - (labels * weights).mean(dim=0),
+    labels -= (labels * weights).mean(dim=0)
+    rows = {
+        "classes": torch.linalg.solve(gram, weighted.T @ logits).T,
+        "labels": torch.linalg.solve(gram, weighted.T @ labels).T,
     }
+    of_kinds = torch.from_numpy(given.kinds_of_classes)  # (C, K)
+    rows["kinds"] = of_kinds.T @ rows["classes"]  # a mean but for its length
     found = {}
-    for name, of_pictures in wanted.items():
-        rows = F.normalize(torch.linalg.solve(gram, weighted.T @ of_pictures).T, dim=-1)  # (C, D)
+    for name, of_pictures in rows.items():
         own = tower.encode_texts(model.text, [names[0] for names in banks[name].names])
-        found[name] = F.normalize(own + OF_ROWS[name] * rows, dim=-1)
+        found[name] = F.normalize(own + OF_ROWS[name] * F.normalize(of_pictures, dim=-1), dim=-1)
     return found

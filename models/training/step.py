@@ -36,6 +36,7 @@ class Material:
     words: Words
     lesson: Lesson
     side: int  # px
+    kinds_of_classes: NDArray[np.float32]  # (C, K)
     rows: dict[str, torch.Tensor] = field(
         default_factory=dict
     )  # (C, D) by bank: where its names are drawn to
@@ -81,10 +82,13 @@ def _of_pictures(
             wanted = given.rows[name][torch.from_numpy(columns)].to(vector.device)
             far.append(1 - (vector[: len(columns)] * wanted).sum(dim=1).mean())
         if name == "classes":
-            chosen = np.arange(min(phase.of_classes, len(columns)))  # columns are in random order
-            rows = tower.project(model.visual, _like(class_features(given, columns[chosen], rng), vectors))
-            wanted = torch.eye(len(columns), device=vectors.device)[: len(chosen)]
-            found["of_classes"] = losses.names(rows, vector, wanted, scale)
+            classes = columns[: phase.of_classes]  # columns are in random order
+            of_classes = tower.project(model.visual, _like(class_features(given, classes, rng), vectors))
+            wanted = torch.eye(len(columns), device=vectors.device)[: len(classes)]
+            found["of_classes"] = losses.names(of_classes, vector, wanted, scale)
+        if name == "kinds":
+            wanted = _like(given.kinds_of_classes[np.ix_(classes, columns)], vectors)
+            found["of_kinds"] = losses.names(of_classes, vector, wanted, scale)
     if far:
         found["rows"] = torch.stack(far).mean()
     return found

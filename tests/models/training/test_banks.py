@@ -47,6 +47,14 @@ def test_a_class_gives_its_share_to_its_other_names_and_kinds(words: banks.Words
     assert "mason" not in words.banks["kinds"].others
 
 
+def test_a_class_is_of_its_kinds_in_equal_shares(words: banks.Words) -> None:
+    found = words.kinds_of_classes()
+    names = [names[0] for names in words.banks["kinds"].names]
+    assert found.shape == (len(words.of_classes), len(names))
+    shares = {name: share for name, share in zip(names, found[3].tolist(), strict=True) if share}
+    assert shares == pytest.approx(dict.fromkeys(("cat", "felis catus", "animal", "creature"), 0.25))
+
+
 def test_a_draw_asks_about_some_names_and_knows_their_shares() -> None:
     bank = banks.sparse([{"cat": 3.0, "dog": 1.0}, {}, {"dog": 1.0}])
     bank = Bank(bank.names, bank.ids, bank.p, ["stone"])
