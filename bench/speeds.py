@@ -21,6 +21,7 @@ from open_clip import get_model_config
 from open_clip.model import _build_vision_tower
 
 from bench import machine
+from models.encoders.towers import fold_branches
 from models.pretrained.catalogue import CATALOGUE, EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "speeds.json"
@@ -41,6 +42,7 @@ def build(architecture: str) -> tuple[torch.nn.Module, torch.Tensor]:
     config = config_of(architecture)
     tower = _build_vision_tower(config["embed_dim"], config["vision_cfg"], config.get("quick_gelu", False))
     size = config["vision_cfg"].get("image_size", 224)
+    fold_branches(tower)
     return tower.eval().requires_grad_(False), torch.rand(1, 3, size, size)
 
 

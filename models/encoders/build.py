@@ -25,6 +25,7 @@ def build(
     model = _open_clips(source, device, precision, cache_dir)
     tokenizer = open_clips_tokenizer(source, cache_dir)
     preprocess = _preprocess(source, model)
+    parameters = sum(parameter.numel() for parameter in model.parameters())  # before branches are folded
     towers = Towers(model, preprocess, dtype=DTYPES[precision])
     spec = spec_of(tokenizer, towers.context_length)
     description = Description(
@@ -34,7 +35,7 @@ def build(
         end_of_text=towers.end_of_text,
         logit_scale=towers.logit_scale,
         logit_bias=towers.logit_bias,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=parameters,
         tokenizer=spec,
     )
     return towers, description, spec.make() if spec else OpenClipTokenizer(tokenizer)

@@ -42,6 +42,7 @@ class ImageTower(torch.nn.Module):
     def __init__(self, model: Any, preprocess: Preprocess, dtype: torch.dtype) -> None:
         super().__init__()
         leave_out_patches(model.visual)
+        fold_branches(model.visual)
         self.model = model
         self.normalise = Normalise(preprocess)
         self._dtype = dtype
@@ -49,6 +50,16 @@ class ImageTower(torch.nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         batch = self.normalise(pixels).to(self._dtype)  # (B, 3, S, S)
         return F.normalize(self.model.encode_image(batch).float(), dim=-1)  # (B, D)
+
+
+def fold_branches(visual: torch.nn.Module) -> None:
+    """Make one convolution of the branches that a tower learnt with (MobileOne: those of MobileCLIP2)."""
+    if not any(hasattr(module, "reparameterize") for module in visual.modules()):
+        return
+    from timm.utils.model import reparameterize_model
+
+    dtype = next(visual.parameters()).dtype
+    reparameterize_model(visual.float(), inplace=True).to(dtype)  # products of weights, so in float32
 
 
 class TextTower(torch.nn.Module):
