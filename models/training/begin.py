@@ -119,6 +119,8 @@ def rows_of_names(model: Any, given: step.Material, classifier: lite.Lite) -> di
     rows["kinds"] = of_kinds.T @ rows["classes"]  # a mean but for its length
     found = {}
     for name, of_pictures in rows.items():
+        if not banks[name].names:
+            continue
         own = tower.encode_texts(model.text, [names[0] for names in banks[name].names])
         found[name] = F.normalize(own + OF_ROWS[name] * F.normalize(of_pictures, dim=-1), dim=-1)
     return found

@@ -82,6 +82,26 @@ def test_a_phase_without_the_one_before_is_told(made: Place, tmp_path: Path) -> 
         begin.model(chosen, LOCKED, given)
 
 
+@torch.no_grad()
+def test_the_joint_phase_begins_nearer_to_what_the_classifier_says(made: Place) -> None:
+    chosen = made.options("joint")
+    given = begin.material(chosen)
+    classifier = lite.read(made.folder / "lite.pth", TOWER)
+    rows = torch.from_numpy(given.features.views[:, 0]).float()
+    rows -= rows.mean(dim=0)  # what pictures share decides nothing
+    said = (rows @ classifier.rows.T).flatten()
+
+    def agreement(model: Any) -> float:
+        bank = tower.encode_texts(model.text, [names[0] for names in given.words.banks["classes"].names])
+        similar = (rows @ model.visual.trunk.get_classifier().weight.T @ bank.T).flatten()
+        return float(torch.corrcoef(torch.stack([similar, said]))[0, 1])
+
+    locked = tower.build(tower.config(TOWER, SIDE))
+    locked.load_state_dict(state(made, "locked")["model"])
+    assert agreement(begin.model(chosen, JOINT, given)) > agreement(locked) + 0.1
+    assert given.rows.keys() >= {"classes", "labels"}
+
+
 def test_features_are_computed_once_and_classes_get_pictures(made: Place) -> None:
     found = features.load(made.cache, lite.read(made.folder / "lite.pth", TOWER))
     assert found.views.shape[:2] == (24, features.VIEWS)

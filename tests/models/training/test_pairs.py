@@ -9,7 +9,7 @@ from tests.models.training.conftest import Place
 
 
 def test_a_text_is_true_of_every_picture_that_has_it() -> None:
-    words = Words([("red",), ("red", "square"), ("blue",)], [("colour",), (), ("colour",)], {})
+    words = Words([("red",), ("red", "square"), ("blue",)], [("colour",), (), ("colour",)], [], {})
     chosen = np.array([0, 1, 2, 0])
     texts, match = pairs.own_texts(words, chosen, np.random.default_rng(0))
     assert len(set(texts)) == len(texts)
