@@ -2,8 +2,8 @@
 
 import { copies, make, need, say } from "./dom.js";
 
-const small = "This is the small model that ships with Candid, so that everything works at once. It knows many everyday "
-  + "things and is often wrong; fine distinctions, rare words and text in pictures are beyond it.";
+const small = "This is the small model that ships with Candid, so that everything works at once. It knows about a "
+  + "thousand kinds of things; of people, rare words and text in pictures it is often wrong.";
 /** @type {[number, string][]} zero-shot top-1 on ImageNet-1k in percent, from which on it may be said */
 const strengths = [
   [80, "Among the most accurate there are: fine distinctions and rare words, too."],
