@@ -17,7 +17,7 @@ PARTS = ("speed_vit_b_32", "tests", "parity", "service_vit_b_32", "memory", "com
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench.gpu", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.slow
@@ -25,7 +25,7 @@ def test_every_part_runs_on_a_cpu_and_is_written(tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
     only = [argument for part in PARTS for argument in ("--only", part)]
     done = run(
-        *("--device", "cpu", "--tiny", "--json", str(file), "--weights", str(tmp_path), "--limit", "800"),
+        *("--device", "cpu", "--tiny", "--json", str(file), "--weights", str(tmp_path), "--limit", "9e3"),
         *only,
     )
     assert done.returncode == 0, done.stdout + done.stderr

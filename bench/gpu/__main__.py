@@ -74,7 +74,7 @@ def main() -> int:
     add(
         "--only", action="append", choices=PARTS, metavar="PART", help=f"one of {', '.join(PARTS)}; repeat it"
     )
-    add("--limit", type=float, default=LIMIT_S, help="seconds for all parts together")
+    add("--limit", type=float, default=LIMIT_S, help="seconds for all parts; more gives each part more")
     add("--weights", type=Path, default=CACHE / "gpu", help="folder for the models' random weights")
     add("--json", type=Path, default=RESULTS)
     asked = parser.parse_args()
@@ -106,7 +106,7 @@ def measure(work: Work, chosen: list[str], limit: float, file: Path) -> dict[str
                 found[name] = {"error": "no time was left"}
                 continue
             notes = Path(folder) / f"{name}.json"
-            found[name] = apart.run(partial(part, work), notes, min(seconds, left))
+            found[name] = apart.run(partial(part, work), notes, min(seconds * max(1, limit / LIMIT_S), left))
             print(json.dumps(found[name]), flush=True)
             if name == "prepare" and "error" in found[name]:
                 break
