@@ -28,18 +28,20 @@ class Notes:
         made.replace(self._file)
 
 
-def run(part: Callable[[Notes], None], file: Path, seconds: float) -> dict[str, Any]:
+def run(part: Callable[[Notes], None], file: Path, seconds: float, start: str = "fork") -> dict[str, Any]:
     """What `part` noted, how long it took and, if it failed, why. Its own children end with it.
 
-    It is forked, so that torch and open_clip are imported once: nobody may have touched the GPU before.
+    Forked, it need not import torch and open_clip again, but then nobody may have touched the GPU before;
+    else `start` is "spawn".
     """
     began = time.monotonic()
-    process = multiprocessing.get_context("fork").Process(target=_begin, args=(part, file))
+    process: Any = multiprocessing.get_context(start).Process(target=_begin, args=(part, file))
     process.start()
     process.join(seconds)
     late = process.is_alive()
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid or 0, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # had it not begun
     process.join()
     found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     if late:

@@ -39,7 +39,10 @@ def measure(work: Work, note: Notes, architecture: str) -> None:
     del classifier
     speed.give_back(work)
     limits = {"max_batch": BATCH, "max_slots": 2 * BATCH, "image_cache_bytes": 0, "log_level": "warning"}
-    with serving(model=spec, **settings, **limits) as service, tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(model=spec, text_store_dir=f"{folder}/texts", **settings, **limits) as service,
+    ):
         ask(work, service, Path(folder), files, 1)  # the labels are encoded now
         rows: list[dict[str, Any]] = []
         for clients in CLIENTS:
