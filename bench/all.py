@@ -24,6 +24,7 @@ STEPS = {
     "startup": "bench.startup",
     "many": "bench.many",
     "speeds": "bench.speeds",
+    "gpu": "bench.gpu",  # where there is one
 }
 
 

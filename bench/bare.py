@@ -43,7 +43,7 @@ def flops_of(tower: torch.nn.Module, size: int) -> int:
     counter = FlopCounterMode(display=False)
     torch.backends.mha.set_fastpath_enabled(False)  # of which the counter sees nothing
     with torch.no_grad(), counter:
-        tower(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+        tower(torch.zeros(1, 3, size, size, dtype=torch.uint8, device=next(tower.parameters()).device))
     torch.backends.mha.set_fastpath_enabled(True)
     return int(counter.get_total_flops())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import plots, quoted
+from bench.gpu import section as gpu
 from bench.quoted import table
 
 FOLDER = Path(__file__).parent
@@ -43,7 +44,8 @@ def text_of(found: dict[str, Found]) -> str:
         if name in found:
             parts.append(f"{section(found[name]).rstrip()}\n\n{measured_on(found[name])}".rstrip() + "\n")
         else:
-            parts.append(f"## {name.capitalize()}\n\nNot measured: `make bench BENCH='--only {name}'`.\n")
+            title = name.upper() if name == "gpu" else name.capitalize()
+            parts.append(f"## {title}\n\nNot measured: `make bench BENCH='--only {name}'`.\n")
     return "\n".join(parts)
 
 
@@ -239,4 +241,5 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "startup": startup,
     "many": many,
     "speeds": speeds,
+    "gpu": gpu.text,
 }

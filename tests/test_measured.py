@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import answers_written, quoted, report
+from bench import answers_written, int8, quoted, report
 from models import embedded_constants
 from models.pretrained import catalogue
 from models.scoring import multi_label
@@ -50,6 +50,12 @@ def test_the_codes_constants_are_the_measured_ones() -> None:
 def test_pages_quote_the_benchmarks(name: str) -> None:
     page = (ROOT / quoted.PLACES[name][0]).read_text(encoding="utf-8")
     assert quoted.quoted(name, page, report.read()) == page
+
+
+def test_the_operations_page_says_what_int8_was_measured_to_be() -> None:
+    page = int8.PAGE.read_text(encoding="utf-8")
+    found = json.loads(int8.RESULTS.read_text(encoding="utf-8"))
+    assert quoted.filled(page, "bench: int8", int8.told(found), int8.PAGE) == page
 
 
 def test_the_readmes_table_names_candids_rate_at_one_client() -> None:

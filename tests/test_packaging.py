@@ -1,5 +1,6 @@
 """What is installed, shipped and written down: floors, lock, wheel, image; nothing of anybody's machine."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -81,6 +82,26 @@ def test_a_security_floor_stands_with_its_reason(name: str) -> None:
     assert lower_bounds and max(lower_bounds) >= Version(floor)
     (line,) = [n for n in (ROOT / "pyproject.toml").read_text().splitlines() if f'"{name}>=' in n]
     assert reason in line
+
+
+def test_everything_that_is_imported_is_declared() -> None:
+    """Not only what another package happens to bring: that one may stop to."""
+    imported = set()
+    for file in [*(ROOT / "app").rglob("*.py"), *(ROOT / "models").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    distributions = metadata.packages_distributions()
+    extras = pyproject()["project"]["optional-dependencies"].values()
+    known = {*declared(), *(canonicalize_name(Requirement(each).name) for extra in extras for each in extra)}
+    known |= {"pydantic-core"}  # half of pydantic, which pins it
+    imported -= {*sys.stdlib_module_names, "app", "models"}
+    names = {
+        module: {canonicalize_name(name) for name in distributions.get(module, [])} for module in imported
+    }
+    assert {module for module, of in names.items() if of and not of & known} == set()
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -1,6 +1,6 @@
 /* An open-loop client: requests are sent when they are due, whether or not earlier ones were answered.
 
-   open_loop PORT RATE SECONDS FILE [FILE ...]       RATE 0: closed loop, 16 connections
+   open_loop PORT RATE SECONDS FILE [FILE ...]       RATE 0: closed loop, 16 connections; -n: n
 
    Each FILE is one whole HTTP/1.1 request; they are sent in turn. Prints JSON: for each status the count and the
    percentiles of the time from when a request was due to the last byte of its answer, in milliseconds. A request
@@ -162,7 +162,7 @@ int main(int argc, char **argv) {
     if (argc < 5) { fprintf(stderr, "open_loop PORT RATE SECONDS FILE [FILE ...]\n"); return 2; }
     port = atoi(argv[1]);
     double rate = atof(argv[2]), seconds = atof(argv[3]);
-    int files = argc - 4;
+    int files = argc - 4, closed_loop = rate < 0 ? (int)-rate : CLOSED_LOOP;
     requests = calloc(files, sizeof *requests);
     outcomes = calloc(MAX_REQUESTS, sizeof *outcomes);
     for (int i = 0; i < files; i++) {
@@ -188,7 +188,7 @@ int main(int argc, char **argv) {
                     sent++;
                 }
             else
-                while (waiting < CLOSED_LOOP && sent < MAX_REQUESTS) start(sent++ % files, now());
+                while (waiting < closed_loop && sent < MAX_REQUESTS) start(sent++ % files, now());
         }
         if (time >= end && (!waiting || time >= end + GRACE_S)) break;
         double next = time >= end ? 0.1 : rate > 0 ? began + sent / rate - now() : 0.1;

@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +23,32 @@ TIMES = 10
 LABELS = ("cat", "dog", "car", "house", "tree", "laptop", "cup", "person", "bird", "boat")
 
 
-def request() -> bytes:
+PATH = "/v1/classify?" + "&".join(f"labels={label}" for label in LABELS)
+
+
+def request(picture: bytes) -> bytes:
     """One picture with ten labels, as bytes on the wire."""
-    query = "&".join(f"labels={label}" for label in LABELS)
     head = (
-        f"POST /v1/classify?{query} HTTP/1.1",
+        f"POST {PATH} HTTP/1.1",
         "Host: localhost",
         "Content-Type: image/jpeg",
-        f"Content-Length: {len(CAT)}",
+        f"Content-Length: {len(picture)}",
     )
-    return "\r\n".join((*head, "", "")).encode() + CAT
+    return "\r\n".join((*head, "", "")).encode() + picture
 
 
-def offer(folder: Path, port: int, rate: float, seconds: float) -> dict[str, Any]:
-    """What came back of `rate` requests a second; 0: as many as 16 connections get answered."""
+def offer(
+    folder: Path, port: int, rate: float, seconds: float, pictures: Sequence[bytes] = (CAT,)
+) -> dict[str, Any]:
+    """What came back of `rate` requests a second; 0: as many as 16 connections get answered; -n: as n get."""
     program = folder / "open_loop"
     if not program.exists():
         source = Path(__file__).with_name("open_loop.c")
         subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
-        (folder / "request").write_bytes(request())
-    command = [str(program), str(port), str(rate), str(seconds), str(folder / "request")]
+        for number, picture in enumerate(pictures):
+            (folder / f"{number:04}.request").write_bytes(request(picture))
+    files = sorted(str(file) for file in folder.glob("*.request"))
+    command = [str(program), str(port), str(rate), str(seconds), *files]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -3,13 +3,14 @@
 Pictures go up from pinned memory on a stream of their own, so a batch is copied while the one before it is
 computed; two workers make that happen: one prepares the next batch while the other waits for its vectors.
 For a few batch sizes the image tower is recorded as a CUDA graph, which replaces hundreds of launches by one.
-What cannot be recorded runs as it is.
+What cannot be recorded runs as it is. It has never run on a GPU: docs/operations.md says how to try it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any, Final
 import torch
 from numpy.typing import NDArray
 
+from models.encoders.devices import release_memory
 from models.encoders.encoder import Ids, Pixels, Rows
 from models.encoders.towers import Towers
 
@@ -29,6 +31,9 @@ WARM_UPS: Final = 3  # runs before recording, as torch's notes on CUDA graphs ad
 MIN_COSINE: Final = 0.999  # between a recorded pass and one that is not, in half precision
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
+
+_recording = threading.Lock()
+"""A process may record one graph at a time, torch says; so may it change the mode of `_no_waiting`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,9 @@ class Graphs:
 
     def __init__(self, forward: Forward, record: Callable[[int], Recorded], sizes: Iterable[int]) -> None:
         self._forward = forward
-        self._recorded = {size: record(size) for size in sorted(sizes)}
+        # The largest first: the memory that it needed is enough for all the others.
+        recorded = {size: record(size) for size in sorted(sizes, reverse=True)}
+        self._recorded = dict(sorted(recorded.items()))
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, …) -> (B, D); beyond the largest size as it is. One caller at a time."""
@@ -68,7 +75,9 @@ def sizes_up_to(most: int) -> list[int]:
 def _no_waiting() -> Iterator[None]:
     """A RuntimeError for what makes the host wait, before a recording finds it: that would not be undone."""
     before = cuda.get_sync_debug_mode()
-    cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")  # once a process
+        cuda.set_sync_debug_mode("error")
     try:
         yield
     finally:
@@ -81,13 +90,16 @@ class CudaRunner:
     name: Final = "torch"
     workers: Final = 2
 
-    def __init__(self, towers: Towers, *, max_batch: int) -> None:
+    def __init__(self, towers: Towers, *, max_batch: int, records: bool = True) -> None:
+        """`records`: without it no graph is made, which is for measuring what they are worth."""
         self._towers = towers
         self._device = next(towers.image.parameters()).device
         self._uploads = cuda.Stream(self._device)
         self._compute = cuda.Stream(self._device)
         self._lock = threading.Lock()  # what one worker enqueues stays together
-        self._image = self._graphs(max_batch)
+        # What loaded the weights may be on its way still, on the stream of the moment.
+        self._compute.wait_stream(cuda.current_stream(self._device))
+        self._image: Forward = self._graphs(max_batch) if records else towers.image
 
     @torch.inference_mode()
     def images(self, pixels: Pixels) -> Rows:
@@ -111,39 +123,46 @@ class CudaRunner:
                 rows = forward(*inputs)
                 host = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
                 host.copy_(rows, non_blocking=True)
-                done = cuda.Event()
+                done = cuda.Event(blocking=True)  # else the host spins: decoding wants that core
                 done.record(self._compute)
         done.synchronize()  # without the lock: the other worker enqueues meanwhile
-        return host.numpy()
+        return host.numpy().copy()  # a cache that keeps a row must not keep pinned memory
 
     @torch.inference_mode()
     def _graphs(self, max_batch: int) -> Forward:
         """The image tower recorded, or as it is when it cannot be."""
         tower: Forward = self._towers.image
+        pool = cuda.graph_pool_handle()
         try:
-            graphs = Graphs(tower, self._record, sizes_up_to(max_batch))
+            with _recording, cuda.device(self._device):
+                graphs = Graphs(tower, lambda size: self._record(size, pool), sizes_up_to(max_batch))
             height, width = self._towers.image_size
             probe = torch.randint(0, 256, (min(3, max_batch), 3, height, width), dtype=torch.uint8).numpy()
             cosine = float((self._run(graphs, probe) * self._run(tower, probe)).sum(axis=-1).min())
         except RuntimeError as error:  # an operation that a graph cannot hold; too little memory
-            logger.warning("no CUDA graphs: %s", error)
-            return tower
-        if not cosine >= MIN_COSINE:
-            logger.warning("no CUDA graphs: their vectors are not the tower's (cosine %.4f)", cosine)
-            return tower
-        return graphs
+            why = str(error)  # the error itself holds what was recorded by then
+        else:
+            if cosine >= MIN_COSINE:
+                return graphs
+            why = f"their vectors are not the tower's (cosine {cosine:.4f})"
+            del graphs
+        logger.warning("no CUDA graphs: %s", why)
+        release_memory(str(self._device))
+        return tower
 
-    def _record(self, size: int) -> Recorded:
+    def _record(self, size: int, pool: Any) -> Recorded:
+        """All sizes work in the memory of one `pool`: they are replayed one after the other, on one stream,
+        and what one of them wrote is copied before the next begins."""
         height, width = self._towers.image_size
-        inputs = torch.zeros(size, 3, height, width, dtype=torch.uint8, device=self._device)
         with cuda.stream(self._compute):
-            self._compute.wait_stream(cuda.default_stream(self._device))
+            inputs = torch.zeros(size, 3, height, width, dtype=torch.uint8, device=self._device)
             for _ in range(WARM_UPS):
                 self._towers.image(inputs)
             with _no_waiting():
                 self._towers.image(inputs)
         cuda.synchronize(self._device)
         graph = cuda.CUDAGraph()
-        with cuda.graph(graph, stream=self._compute):
+        # thread_local: another model's worker may ask for memory meanwhile, which by default fails it and us.
+        with cuda.graph(graph, pool=pool, stream=self._compute, capture_error_mode="thread_local"):
             outputs = self._towers.image(inputs)
         return Recorded(inputs, outputs, graph.replay)

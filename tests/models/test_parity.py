@@ -73,8 +73,10 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Classifier, Reference
 def test_similarities_and_probabilities_are_open_clips(
     pair: tuple[Classifier, Reference], photographs: dict[str, bytes]
 ) -> None:
-    ours, reference = pair
-    files = list(photographs.values())
+    answers_as_open_clip(*pair, list(photographs.values()))
+
+
+def answers_as_open_clip(ours: Classifier, reference: Reference, files: list[bytes]) -> None:
     answer = ours.classify(files, LABELS, templates=["photo"])
     images = reference.images(files)
     texts = reference.zero_shot_classifier(LABELS, preset("photo"))
@@ -123,6 +125,13 @@ def kept(
         ours = models.load(spec, options)
     yield ours
     ours.close()
+
+
+def test_a_kept_exports_answers_are_open_clips(
+    pair: tuple[Classifier, Reference], kept: Classifier, photographs: dict[str, bytes]
+) -> None:
+    assert kept.info.encoder == "openvino"
+    answers_as_open_clip(kept, pair[1], list(photographs.values()))
 
 
 def test_a_kept_export_gives_the_same_answers(
