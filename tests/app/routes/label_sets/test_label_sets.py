@@ -303,23 +303,23 @@ def test_of_several_examples_a_bad_one_is_named_and_a_known_one_is_not_kept_twic
     assert refused.status_code == 412
 
 
-def test_the_constants_for_examples_are_sought_once_a_version(
+def test_what_examples_add_is_worked_out_once_a_version(
     client: TestClient, cat: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(client, "pets", PETS)
     sought: list[int] = []
-    choose = few_shot.choose
+    teach = few_shot.teach
 
     def counted(keys: Any, *rest: Any, **named: Any) -> Any:
         sought.append(len(keys))
-        return choose(keys, *rest, **named)
+        return teach(keys, *rest, **named)
 
-    monkeypatch.setattr(few_shot, "choose", counted)
+    monkeypatch.setattr(few_shot, "teach", counted)
     client.post(f"{SETS}/pets/labels/cat/examples", files={"images": cat})
     for fields in ({}, {"reject": "true"}, {"calibrated": "true"}, {"mode": "multi"}, {"threshold": "0.3"}):
         classify(client, cat, label_set="pets", model="small", **fields)
     assert sought == [1]
-    classify(client, cat, label_set="pets", model="small", domain="animal")  # other words, other constants
+    classify(client, cat, label_set="pets", model="small", domain="animal")  # other words
     assert sought == [1, 1]
 
 
