@@ -68,15 +68,18 @@ def rejection(found: dict[str, Any]) -> str:
 
 
 def few_shot(found: dict[str, Any]) -> str:
-    rows = [
-        [
-            shots,
-            _share(figures["top1"]),
-            _share(figures["top1_with_the_papers_constants"]) if shots != "0" else "",
-        ]
-        for shots, figures in found["few_shot"].items()
-    ]
-    return table(["Examples a label", "Top-1", "with the paper's constants"], rows, numbers=2)
+    rows = []
+    for shots in found["few_shot"]["caltech101"]:
+        row = [shots]
+        for figures in (each[shots] for each in found["few_shot"].values()):
+            for name in ("candid", "tip_adapter"):
+                of = {kind: figures.get(f"{kind}_{name}") for kind in ("top1", "ece")}
+                row += [_share(of["top1"]), f"{of['ece']['mean']:.3f}"] if of["top1"] else ["", ""]
+        rows.append(row)
+    head = ["Examples a label"]
+    for name in found["few_shot"]:
+        head += [f"{NAMES[name]}: top-1", "ECE", "Tip-Adapter: top-1", "ECE"]
+    return table(head, rows)
 
 
 def calibration(found: dict[str, Any]) -> str:

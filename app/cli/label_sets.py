@@ -124,8 +124,8 @@ def teach(
             if not picture.is_file():
                 raise InvalidRequest(f"{picture}: there is no such file")
         seen = _embedded(label, pictures, model or list(settings.specs), chosen)
-        kept = [(own_id, vectors) for own_id, vectors in seen if vectors]
-        version, added = stored_examples.add(db, name, label, kept, most=settings.max_examples)
+        kept = [stored_examples.Coming(label, own_id, vectors) for own_id, vectors in seen if vectors]
+        version, added = stored_examples.add(db, name, kept, most=settings.max_examples)
     known = sum(each.duplicate for each in added)
     typer.echo(f"{label}: {len(added) - known} added, {known} known already; {name} is at version {version}")
     if len(added) < len(set(pictures)):

@@ -118,6 +118,13 @@ ADDED: Final[_Answer] = {
     "label": "cat",
     "results": [{"name": "cat.jpg", "id": "0f3a62f1c8a94a1d8b7e5c6d2e9f4b10", "duplicate": False}],
 }
+ADDED_LABELLED: Final[_Answer] = {
+    "label_set": "pets",
+    "version": 3,
+    "results": [
+        {"name": "cat.jpg", "label": "cat", "id": "0f3a62f1c8a94a1d8b7e5c6d2e9f4b10", "duplicate": False}
+    ],
+}
 CALIBRATION: Final[_Answer] = {
     "label_set": "pets",
     "version": 4,

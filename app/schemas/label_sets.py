@@ -78,10 +78,17 @@ class Calibrated(BaseModel):
     version: int = Field(description="The version of the set that it was fitted at.")
 
 
-class CalibrationBody(PicturesOrVectorsBody):
+def _list(value: Any) -> Any:
+    """A form with one picture has one label, as it stands."""
+    return [value] if isinstance(value, str) else value
+
+
+class LabelledBody(PicturesOrVectorsBody):
     """Labelled pictures, or labelled embeddings of pictures."""
 
-    labels: Texts = Field(description="The right label of each picture, in their order.")
+    labels: Annotated[Texts, BeforeValidator(_list)] = Field(
+        description="The right label of each picture, in their order."
+    )
 
 
 class CalibrationAnswer(BaseModel):
@@ -175,6 +182,22 @@ class AddedExamples(BaseModel):
     version: int
     label: str
     results: list[AddedExample]
+
+
+class AddedLabelledExample(AddedExample):
+    """What became of one picture, and whose example it is."""
+
+    label: str
+
+
+class AddedLabelledExamples(BaseModel):
+    """What became of the pictures, in their order."""
+
+    model_config = with_example(answer_examples.ADDED_LABELLED)
+
+    label_set: str
+    version: int
+    results: list[AddedLabelledExample]
 
 
 def label_set_of(body: LabelSetBody) -> LabelSet:

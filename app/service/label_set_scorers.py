@@ -34,8 +34,7 @@ from models.labels.label_set import LabelSet, check
 from models.labels.prompts import templates_of
 from models.scoring import out_of_set
 from models.scoring import scorer as scoring
-from models.scoring.few_shot import Constants
-from models.scoring.scorer import Examples
+from models.scoring.few_shot import Taught
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -46,6 +45,8 @@ logger = logging.getLogger(__name__)
 MAX_KEPT: Final = 64
 MAX_KEPT_BYTES: Final = 256 << 20
 """Scorers of stored label sets kept ready: one of 1,000 labels with 512 numbers each takes 2 MB."""
+MAX_LESSONS: Final = 8
+"""What examples of a version add, to be shared by requests that change something else of it: as large."""
 NO_DEADLINE: Final = float("inf")
 READ: Final = ("templates", "domain")
 """Changes to a set with which its labels read differently."""
@@ -60,7 +61,7 @@ class LabelSetScorers:
         self.db = db
         self._kept: OrderedDict[Hashable, tuple[int, Flight[LabelSetScorer]]] = OrderedDict()  # with versions
         self._banks: Once[Hashable, NDArray[np.float32]] = Once(MAX_KEPT)
-        self._constants: Once[Hashable, Constants] = Once(MAX_KEPT)
+        self._lessons: Once[Hashable, Taught] = Once(MAX_LESSONS)
 
     async def scorer_for(
         self, classifier: Classifier, question: Question, deadline: float = NO_DEADLINE
@@ -154,11 +155,11 @@ class LabelSetScorers:
         fitted, source, warnings = await temperature_for(
             self.db, info, label_set.mode, calibration, question.calibrated
         )
-        examples = None
+        taught = None
         if read is not None:
             if read.unseen:
                 warnings += (f"{read.unseen} examples were added without this model: it does not use them",)
-            examples = await self._examples(info, question, read, matrix)
+            taught = await self._taught(info, question, read, matrix)
         scorer = await asyncio.to_thread(
             scoring.scorer,
             label_set,
@@ -166,7 +167,7 @@ class LabelSetScorers:
             logit_scale=info.logit_scale,
             logit_bias=info.logit_bias if info.kind == "sigmoid" else None,
             bank=bank,
-            examples=examples,
+            taught=taught,
             fitted=fitted,
         )
         idle = scoring.idle(label_set, question.changes if read else None)
@@ -193,22 +194,20 @@ class LabelSetScorers:
 
         return await self._banks.get(_model_key(info), encode)
 
-    async def _examples(
+    async def _taught(
         self, info: ModelInfo, question: Question, read: Snapshot, matrix: LabelMatrix
-    ) -> Examples | None:
-        """The set's examples; their constants are sought once a version, whatever else requests change."""
+    ) -> Taught | None:
+        """What the set's examples add; worked out once a version, whatever else requests change."""
         if not len(read.vectors):
             return None
-        vectors, owners = read.vectors, read.owners
         said = tuple(question.changes.get(change) for change in READ)
 
-        async def choose() -> Constants:
+        async def teach() -> Taught:
             return await asyncio.to_thread(
-                scoring.constants_for, vectors, owners, matrix, logit_scale=info.logit_scale
+                scoring.teach, read.vectors, read.owners, matrix, logit_scale=info.logit_scale
             )
 
-        key = (_model_key(info), question.name, read.version, *said)
-        return scoring.examples_of(vectors, owners, matrix, await self._constants.get(key, choose))
+        return await self._lessons.get((_model_key(info), question.name, read.version, *said), teach)
 
 
 def _model_key(info: ModelInfo) -> Hashable:

@@ -65,9 +65,8 @@ class LabelSetScorer:
         return shown(self.labels, top_k, is_tree=is_tree)
 
     def work(self, top_k: int | None) -> int:
-        """One answer's work, in labels shown: a label or example that is only multiplied costs an eighth."""
-        examples = self.scorer.examples
-        compared = len(self.labels) + (len(examples.keys) if examples else 0)
+        """One answer's work, in labels shown: a row that is only multiplied costs an eighth."""
+        compared = len(self.labels) * (2 if self.scorer.taught else 1)
         return self.places(top_k) + compared // 8
 
 
@@ -75,8 +74,8 @@ def held_bytes(scorer: LabelSetScorer) -> int:
     """Bytes that it holds for itself; the bank of nouns is every set's."""
     own = scorer.scorer
     arrays: list[NDArray[Any] | None] = [own.matrix.vectors, own.thresholds, own.rivals]
-    if own.examples:
-        arrays += [own.examples.keys, own.examples.owners]
+    if own.taught:
+        arrays += [own.taught.weights, own.taught.offsets]
     tuples = (scorer.labels, own.matrix.warnings, scorer.warnings)
     texts = (text for texts in tuples for text in texts)
     return sum(x.nbytes for x in arrays if x is not None) + sum(map(sys.getsizeof, (*texts, *tuples)))

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from sqlalchemy import delete, func, insert, select
@@ -33,6 +33,14 @@ class Example:
     added: int  # seconds since 1970
 
 
+class Coming(NamedTuple):
+    """A picture to become an example."""
+
+    label: str
+    id: str
+    vectors: Mapping[str, Vectors]  # by fingerprint
+
+
 @dataclass(frozen=True, slots=True)
 class Added:
     """What became of one picture."""
@@ -47,32 +55,27 @@ def id_of(label: str, data: bytes) -> str:
 
 
 def add(
-    db: Database,
-    name: str,
-    label: str,
-    pictures: Sequence[tuple[str, Mapping[str, Vectors]]],  # of each: its id, and its vector by fingerprint
-    *,
-    most: int,
-    condition: Condition = ANYHOW,
+    db: Database, name: str, coming: Sequence[Coming], *, most: int, condition: Condition = ANYHOW
 ) -> tuple[int, list[Added]]:
-    """Keep embeddings as examples of a label: the set's version now, and what became of each picture.
+    """Keep embeddings as examples: the set's version now, and what became of each picture.
 
-    A picture that is there already is not added again, but gets what embeddings it lacks. A set holds at most
-    `most` examples. NotFound when there is no such set or label.
+    A picture that its label has already is not added again, but gets what embeddings it lacks. A set holds at
+    most `most` examples. NotFound when there is no such set or label.
     """
     with db.write(name) as connection:
         row = live(connection, name)
         condition.check(name, row.version)
-        _has_label(row.document, name, label)
-        known = _Known(connection, name, label, pictures)
+        _has_labels(row.document, name, {each.label for each in coming})
+        known = _known(connection, name, coming)
         results, rows = [], []
-        for own_id, vectors in pictures:
-            same = own_id if own_id in known.ids else known.same(vectors)
-            own = same or own_id
-            lacking = {f: v for f, v in vectors.items() if own not in known.places.get(f, {})}
-            known.add(own, lacking)
+        for each in coming:
+            there = known[each.label]
+            same = each.id if each.id in there.ids else there.same(each.vectors)
+            own = same or each.id
+            lacking = {f: v for f, v in each.vectors.items() if own not in there.places.get(f, {})}
+            there.add(own, lacking)
             results.append(Added(own, same is not None))
-            rows += [_values(name, label, own, fingerprint, v) for fingerprint, v in lacking.items()]
+            rows += [_values(name, each.label, own, fingerprint, v) for fingerprint, v in lacking.items()]
         if not rows:
             return row.version, results
         count = select(func.count(func.distinct(examples.c.id))).where(examples.c.label_set == name)
@@ -83,11 +86,17 @@ def add(
         return next_version(connection, row), results
 
 
+def labels_of(db: Database, name: str) -> list[str]:
+    """The set's labels, in their order. Raises NotFound."""
+    with db.read() as connection:
+        return [kept["label"] for kept in labels_in(live(connection, name).document, name)]
+
+
 def listed(db: Database, name: str, label: str) -> tuple[int, list[Example]]:
     """The set's version and the label's examples, oldest first. Raises NotFound."""
     with db.read() as connection:
         row = live(connection, name)
-        _has_label(row.document, name, label)
+        _has_labels(row.document, name, {label})
         own = select(examples.c.id, examples.c.fingerprint, examples.c.added).where(
             examples.c.label_set == name, examples.c.label == label
         )
@@ -112,29 +121,32 @@ def remove(db: Database, name: str, label: str, own_id: str, *, condition: Condi
         return next_version(connection, row)
 
 
-def _has_label(document: str, name: str, label: str) -> None:
-    if all(kept["label"] != label for kept in labels_in(document, name)):
+def _has_labels(document: str, name: str, wanted: set[str]) -> None:
+    for label in wanted.difference(kept["label"] for kept in labels_in(document, name)):
         raise NotFound(f"label set {name!r} has no label {label[:80]!r}", field="label")
+
+
+def _known(connection: Connection, name: str, coming: Sequence[Coming]) -> dict[str, _Known]:
+    """What each label that examples come for has already."""
+    new: dict[str, list[Coming]] = {}
+    for each in coming:
+        new.setdefault(each.label, []).append(each)
+    query = select(examples.c.label, examples.c.id, examples.c.fingerprint, examples.c.vector)
+    query = query.where(examples.c.label_set == name, examples.c.label.in_(new)).order_by(examples.c.number)
+    old: dict[str, list[Any]] = {label: [] for label in new}
+    for row in connection.execute(query):
+        old[row.label].append(row)
+    return {label: _Known(old[label], new[label]) for label in new}
 
 
 class _Known:
     """A label's examples and those being added: ids in their order, vectors in one array a model."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        name: str,
-        label: str,
-        coming: Sequence[tuple[str, Mapping[str, Vectors]]],
-    ) -> None:
-        query = select(examples.c.id, examples.c.fingerprint, examples.c.vector).where(
-            examples.c.label_set == name, examples.c.label == label
-        )
-        rows = connection.execute(query.order_by(examples.c.number)).all()
+    def __init__(self, rows: Sequence[Any], coming: Sequence[Coming]) -> None:
         self.ids: dict[str, int] = {}  # id: its place in the order
         self.places: dict[str, dict[str, int]] = {}  # fingerprint: id: row
         self._vectors: dict[str, Vectors] = {}  # fingerprint: (M, D), rows that nothing is in yet at the end
-        dims = {f: len(v) for _, vectors in coming for f, v in vectors.items()}
+        dims = {f: len(v) for each in coming for f, v in each.vectors.items()}
         dims |= {row.fingerprint: len(row.vector) // 4 for row in rows}
         for fingerprint, dim in dims.items():
             self._vectors[fingerprint] = np.zeros((len(rows) + len(coming), dim), dtype=np.float32)

@@ -2,7 +2,7 @@
 
     words ─ cosine × logit scale ─┐
                                   ├─ logits ─ / temperature ─ softmax ─ a ranking, and the tree's levels
-    examples ─ Tip-Adapter's cache┘      └─ mode "multi": a probability for each label by itself
+    examples ─ Gaussians ─────────┘      └─ mode "multi": a probability for each label by itself
     nouns ─ NegLabel ─ does it fit any of the labels?
 
 Of plain labels without any of that, `Classifier.rank` is the answer, to the last bit. Rejection goes by the
@@ -21,20 +21,11 @@ from models.labels import hierarchy
 from models.labels.label_matrix import LabelMatrix
 from models.labels.label_set import LabelSet, Mode
 from models.scoring import few_shot, multi_label, out_of_set
-from models.scoring.few_shot import Constants
+from models.scoring.few_shot import Taught
 from models.scoring.multi_label import Curve
 from models.scoring.ranking import best, cosines, softmax
 
 Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Examples of some of the labels, with the constants that suit them."""
-
-    keys: Vectors  # (M, D), unit rows
-    owners: NDArray[np.intp]  # (M,), which label each is of
-    constants: Constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +44,7 @@ class Scorer:
     logit_scale: float
     logit_bias: float | None  # SigLIP's; None: trained with a softmax
     fitted: Fitted
-    examples: Examples | None
+    taught: Taught | None  # by examples of some of the labels
     mode: Mode
     thresholds: NDArray[np.float64]  # (N,), of mode "multi"
     bank: Vectors | None  # (K, D): nouns that say how a picture looks to any words
@@ -118,7 +109,7 @@ def scorer(
     logit_scale: float,
     logit_bias: float | None = None,
     bank: Vectors | None = None,
-    examples: Examples | None = None,
+    taught: Taught | None = None,
     fitted: Fitted | None = None,
 ) -> Scorer:
     """The parts put together; `bank` where `needs_bank` says so."""
@@ -133,7 +124,7 @@ def scorer(
         logit_scale=logit_scale,
         logit_bias=logit_bias,
         fitted=fitted or Fitted(),
-        examples=examples,
+        taught=taught,
         mode=label_set.mode,
         thresholds=np.array([of_labels.get(name, of_set) for name in matrix.labels], dtype=np.float64),
         bank=bank,
@@ -143,37 +134,27 @@ def scorer(
     )
 
 
-def constants_for(
-    vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, *, logit_scale: float
-) -> Constants:
-    """Constants chosen on examples (M, D) of the labels `owners`: seconds for thousands, so worth keeping."""
-    return few_shot.choose(vectors, _rows(owners, matrix), matrix.vectors, logit_scale=logit_scale)
-
-
-def examples_of(
-    vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, constants: Constants
-) -> Examples:
-    """Examples (M, D) of the labels `owners`, with the constants that suit them."""
-    return Examples(vectors, _rows(owners, matrix), constants)
-
-
-def _rows(owners: Sequence[str], matrix: LabelMatrix) -> NDArray[np.intp]:
-    index = {label: i for i, label in enumerate(matrix.labels)}
-    return np.array([index[owner] for owner in owners], dtype=np.intp)
+def teach(vectors: Vectors, owners: Sequence[str], matrix: LabelMatrix, *, logit_scale: float) -> Taught:
+    """What examples (M, D), M > 0, of the labels `owners` add: seconds for thousands, so worth keeping."""
+    column = {label: i for i, label in enumerate(matrix.labels)}
+    labels = np.array([column[owner] for owner in owners], dtype=np.intp)
+    return few_shot.teach(vectors, labels, matrix.vectors, logit_scale=logit_scale)
 
 
 def logits(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
-    """Logits of words and examples together: (D,) -> (N,) or (B, D) -> (B, N)."""
-    return _logits(scorer, vectors, cosines(vectors, scorer.matrix.vectors))
+    """Of mode "single", to be divided by the fitted temperature: (D,) -> (N,) or (B, D) -> (B, N)."""
+    return _tempered(scorer, _logits(scorer, vectors, cosines(vectors, scorer.matrix.vectors)))
 
 
 def _logits(scorer: Scorer, vectors: Vectors, similarities: Vectors) -> NDArray[np.float64]:
+    """Of words and examples together: (N,) or (B, N)."""
     words = scorer.logit_scale * similarities.astype(np.float64)
-    if scorer.examples is None:
-        return words
-    keys, owners, constants = scorer.examples.keys, scorer.examples.owners, scorer.examples.constants
-    size = len(scorer.matrix.labels)
-    return words + few_shot.logits(vectors, keys, owners, size, alpha=constants.alpha, beta=constants.beta)
+    return words if scorer.taught is None else words + few_shot.added(scorer.taught, vectors)
+
+
+def _tempered(scorer: Scorer, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As sure as the words' logits are by themselves."""
+    return raw if scorer.taught is None else raw / scorer.taught.temperature
 
 
 def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answer:
@@ -207,7 +188,7 @@ def answer(scorer: Scorer, vector: Vectors, *, top_k: int | None = None) -> Answ
 def _probabilities(scorer: Scorer, raw: NDArray[np.float64], to_nouns: Vectors | None) -> NDArray[np.float64]:
     """Of the labels, from their logits (N,) and the picture's similarities to the nouns (K,): (N,)."""
     if scorer.mode == "single":
-        return softmax(raw / scorer.fitted.temperature)
+        return softmax(_tempered(scorer, raw) / scorer.fitted.temperature)
     if scorer.logit_bias is not None:
         return multi_label.sigmoid(
             raw / scorer.logit_scale, logit_scale=scorer.logit_scale, logit_bias=scorer.logit_bias

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
 from app.http.errors import detail_of
-from app.requests.calibration import read_calibration
+from app.requests.labelled import column_of, read_labelled
 from app.requests.pictures import Images
 from app.requests.question import Question
 from app.requests.vectors import vectors_of
@@ -20,7 +20,7 @@ from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
 from app.routes.label_sets.etags import condition_of, etag
 from app.routes.label_sets.sets import CHANGED, Name
 from app.schemas import openapi
-from app.schemas.label_sets import AddedExample, CalibrationAnswer, CalibrationBody
+from app.schemas.label_sets import AddedExample, CalibrationAnswer, LabelledBody
 from app.schemas.responses import ErrorDetail
 from app.service import transactions
 from app.service.embedded_labels import vectors_key
@@ -51,7 +51,7 @@ EXAMPLE: Final = {
     response_model=CalibrationAnswer,
     dependencies=[RoomDep],
     response_model_exclude_unset=True,
-    openapi_extra=openapi.form_or_json(CalibrationBody, EXAMPLE),
+    openapi_extra=openapi.form_or_json(LabelledBody, EXAMPLE),
     responses=CHANGED,
 )
 async def calibrate(
@@ -61,7 +61,7 @@ async def calibrate(
 
     From then on the set's answers are divided by the temperature and say so. The ranking stays as it is.
     """
-    body, images = await read_calibration(request, service.settings)
+    body, images = await read_labelled(request, service.settings)
     classifier = service.classifier(body.model)
     given = condition_of(request)
     question = Question(name=name, changes={"mode": "single", "reject": False}, calibrated=False)
@@ -103,16 +103,11 @@ def _truth(labels: Sequence[str], scorer: LabelSetScorer) -> NDArray[np.intp]:
     if len(labels) * len(scorer.labels) > MAX_LOGITS:
         size = f"{len(labels)} pictures × {len(scorer.labels)} labels of the set"
         raise InvalidRequest(f"labels: {size}; a fit takes at most {MAX_LOGITS}", field="labels")
-    column = {label: i for i, label in enumerate(scorer.labels)}
-    for position, label in enumerate(labels):
-        if label not in column:
-            field = f"labels[{position}]"
-            raise InvalidRequest(f"{field}: the set has no label {label[:80]!r}", field=field)
-    return np.array([column[label] for label in labels], dtype=np.intp)
+    return np.array(column_of(labels, scorer.labels), dtype=np.intp)
 
 
 async def _vectors(
-    classifier: Classifier, body: CalibrationBody, images: Images, deadline: float
+    classifier: Classifier, body: LabelledBody, images: Images, deadline: float
 ) -> tuple[NDArray[np.float32], list[int], list[AddedExample]]:
     """Vectors (M, D), which of the pictures they are of, and the others with the reason."""
     dim = classifier.info.embed_dim

@@ -1,33 +1,26 @@
-"""Examples of a label in a label set: pictures in, only their embeddings kept, removable one by one."""
+"""Examples of labels in a label set: pictures in, only their embeddings kept, removable one by one."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 
-import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 
-from app.http.errors import detail_of
-from app.requests.pictures import read_pictures
-from app.requests.uploads import UploadedImage
+from app.requests.labelled import column_of, read_labelled
+from app.requests.pictures import Images, read_pictures
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.routes.label_sets.etags import condition_of, etag
 from app.routes.label_sets.sets import CHANGED, Name
 from app.schemas import openapi
-from app.schemas.label_sets import AddedExamples, Example, ExampleList
-from app.schemas.requests import PicturesBody
-from app.service import transactions
+from app.schemas.label_sets import AddedExamples, AddedLabelledExamples, Example, ExampleList, LabelledBody
+from app.schemas.requests import PicturesOrVectorsBody
+from app.service import new_examples, transactions
 from app.service.embedded_labels import vectors_key
-from app.service.embedding import Outcome, embed_all
 from app.storage import examples as stored_examples
-
-if TYPE_CHECKING:
-    from models.classifier import Classifier
+from app.storage.database import Condition
 
 router = APIRouter(tags=["Label sets"], prefix="/v1/label-sets", dependencies=[KeyDep])
 
@@ -50,36 +43,56 @@ ExampleId = Annotated[
 
 
 @router.post(
+    "/{name}/examples",
+    summary="Add examples of many labels",
+    response_model=AddedLabelledExamples,
+    dependencies=[RoomDep],
+    openapi_extra=openapi.form_or_json(LabelledBody, {"images": openapi.PICTURES, "labels": ["cat"]}),
+    responses=CHANGED,
+)
+async def add_labelled_examples(request: Request, service: ServiceDep, name: Name) -> Response:
+    """Pictures (or embeddings that one model gave) with the label of each, in the same order.
+
+    All are kept under one new version of the set, or none. Otherwise as with the examples of one label.
+    """
+    body, images = await read_labelled(request, service.settings)
+    condition = condition_of(request)
+    async with service.admission.slot(request) as slot:
+        known = await transactions.read(service.db, stored_examples.labels_of, name)
+        column_of(body.labels, known)
+        coming, lines = await _embedded(service, body, images, body.labels, slot.deadline)
+        version = await _keep(service, name, coming, lines, condition)
+    for line, label in zip(lines, body.labels, strict=True):
+        line["label"] = label
+    return JSONResponse(
+        {"label_set": name, "version": version, "results": lines}, headers={"ETag": etag(version)}
+    )
+
+
+@router.post(
     PATH,
     summary="Add examples of a label",
     response_model=AddedExamples,
     dependencies=[RoomDep],
-    openapi_extra=openapi.three_ways(PicturesBody, {"images": openapi.PICTURES}),
+    openapi_extra=openapi.three_ways(PicturesOrVectorsBody, {"images": openapi.PICTURES}),
     responses=CHANGED,
 )
 async def add_examples(request: Request, service: ServiceDep, name: Name, label: Label) -> Response:
     """Each picture is embedded by every loaded model (or by `model` alone) and then forgotten.
 
-    Of several pictures an unreadable one gets an `error`; one that is there already is not added again.
+    In place of pictures, embeddings that one model gave: they are that model's examples alone. Of several
+    pictures an unreadable one gets an `error`; one that is there already is not added again.
     """
-    body, images = await read_pictures(request, service.settings, PicturesBody)
+    limits = {"embeddings": (service.settings.max_examples, "max_examples")}
+    body, images = await read_pictures(request, service.settings, PicturesOrVectorsBody, limits)
     condition = condition_of(request)
-    chosen = [service.classifier(body.model)] if body.model else list(service.classifiers.values())
     async with service.admission.slot(request) as slot:
         # What cannot be kept need not be embedded.
         await transactions.read(service.db, stored_examples.listed, name, label)
-        outcomes = [await embed_all(classifier, images, slot.deadline) for classifier in chosen]
-        vectors, results = await asyncio.to_thread(_sorted, label, chosen, images, outcomes)
-        most = service.settings.max_examples
-        version, added = await transactions.write(
-            service.db, stored_examples.add, name, label, vectors, most=most, condition=condition
-        )
-    kept = iter(added)
-    for result in results:
-        if "error" not in result:
-            each = next(kept)
-            result |= {"id": each.id, "duplicate": each.duplicate}
-    answer = {"label_set": name, "version": version, "label": label, "results": results}
+        labels = [label] * (len(images) or len(body.embeddings))
+        coming, lines = await _embedded(service, body, images, labels, slot.deadline)
+        version = await _keep(service, name, coming, lines, condition)
+    answer = {"label_set": name, "version": version, "label": label, "results": lines}
     return JSONResponse(answer, headers={"ETag": etag(version)})
 
 
@@ -120,24 +133,34 @@ async def remove_example(
     return Response(status_code=204, headers={"ETag": etag(version)})
 
 
-def _sorted(
-    label: str,
-    classifiers: Sequence[Classifier],
-    images: Sequence[UploadedImage],
-    outcomes: Sequence[Sequence[Outcome]],
-) -> tuple[list[tuple[str, Mapping[str, NDArray[np.float32]]]], list[dict[str, Any]]]:
-    """Of readable pictures the id and the vectors by `vectors_key`; of each a line, with its error if any."""
-    vectors: list[tuple[str, Mapping[str, NDArray[np.float32]]]] = []
-    lines: list[dict[str, Any]] = []
-    for image, seen in zip(images, zip(*outcomes, strict=True), strict=True):
-        errors = [found for found in (image.data, *seen) if isinstance(found, Exception)]
-        if errors or not isinstance(image.data, bytes):
-            lines.append({"name": image.name, "error": detail_of(errors[0])})
-            continue
-        own = {vectors_key(c.info): o.vector for c, o in zip(classifiers, seen, strict=True)}
-        vectors.append((stored_examples.id_of(label, image.data), own))
-        lines.append({"name": image.name})
-    return vectors, lines
+async def _embedded(
+    service: Service, body: PicturesOrVectorsBody, images: Images, labels: Sequence[str], deadline: float
+) -> tuple[list[stored_examples.Coming], list[dict[str, Any]]]:
+    """Examples to keep, and a line of the answer for every picture."""
+    if body.embeddings:
+        return await new_examples.of_vectors(service.classifier(body.model), body.embeddings, labels)
+    chosen = [service.classifier(body.model)] if body.model else list(service.classifiers.values())
+    return await new_examples.of_images(chosen, images, labels, deadline)
+
+
+async def _keep(
+    service: Service,
+    name: str,
+    coming: Sequence[stored_examples.Coming],
+    lines: Sequence[dict[str, Any]],
+    condition: Condition,
+) -> int:
+    """The set's version now; lines without an error get the id of what was kept."""
+    most = service.settings.max_examples
+    version, added = await transactions.write(
+        service.db, stored_examples.add, name, coming, most=most, condition=condition
+    )
+    kept = iter(added)
+    for line in lines:
+        if "error" not in line:
+            each = next(kept)
+            line |= {"id": each.id, "duplicate": each.duplicate}
+    return version
 
 
 def _names(service: Service, keys: Sequence[str]) -> list[str]:

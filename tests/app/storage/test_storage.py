@@ -63,6 +63,10 @@ def example(*numbers: float) -> tuple[str, dict[str, NDArray[np.float32]]]:
     return uuid.uuid4().hex, {MODEL: unit(*numbers)}
 
 
+def add(db: Database, name: str, label: str, pictures: Any, **options: Any) -> Any:
+    return examples.add(db, name, [examples.Coming(label, *each) for each in pictures], **options)
+
+
 def test_what_is_put_is_got_under_versions_that_only_go_up(db: Database) -> None:
     first, new = label_sets.put(db, "pets", document("cat", "dog"), most=MOST)
     start = first.version
@@ -104,7 +108,7 @@ def test_a_condition_that_does_not_hold_changes_nothing(db: Database) -> None:
         with pytest.raises(PreconditionFailed):
             label_sets.remove(db, "pets", condition=condition)
         with pytest.raises(PreconditionFailed):
-            examples.add(db, "pets", "cat", [example(1, 0)], most=9, condition=condition)
+            add(db, "pets", "cat", [example(1, 0)], most=9, condition=condition)
     assert label_sets.get(db, "pets") == stored
     label_sets.remove(db, "pets", condition=Condition(versions=frozenset({stored.version})))
 
@@ -154,7 +158,7 @@ def test_a_reader_never_sees_two_versions_at_once(db: Database) -> None:
             turn += 1
             labels = ("cat", f"v{turn}") if turn % 2 else ("dog", f"v{turn}")
             label_sets.put(db, "pets", document(*labels), most=MOST)
-            examples.add(db, "pets", labels[0], [example(turn % 7 + 1, 1)], most=9)
+            add(db, "pets", labels[0], [example(turn % 7 + 1, 1)], most=9)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -170,7 +174,7 @@ def test_a_reader_never_sees_two_versions_at_once(db: Database) -> None:
 
 def test_examples_are_added_listed_and_removed_one_by_one(db: Database) -> None:
     version = label_sets.put(db, "pets", document("cat", "dog"), most=MOST)[0].version
-    after, added = examples.add(db, "pets", "cat", [example(1, 0), example(0, 1)], most=9)
+    after, added = add(db, "pets", "cat", [example(1, 0), example(0, 1)], most=9)
     assert after == version + 1
     assert [each.duplicate for each in added] == [False, False]
     assert label_sets.get(db, "pets").examples == {"cat": 2}
@@ -190,22 +194,22 @@ def test_examples_are_added_listed_and_removed_one_by_one(db: Database) -> None:
 
 def test_the_same_picture_is_one_example_but_gets_what_embeddings_it_lacks(db: Database) -> None:
     label_sets.put(db, "pets", document("cat"), most=MOST)
-    version, [first] = examples.add(db, "pets", "cat", [example(1, 0)], most=9)
-    again, [second] = examples.add(db, "pets", "cat", [example(1, 1e-4)], most=9)
+    version, [first] = add(db, "pets", "cat", [example(1, 0)], most=9)
+    again, [second] = add(db, "pets", "cat", [example(1, 1e-4)], most=9)
     assert second == examples.Added(first.id, duplicate=True) and again == version
     other = label_sets.snapshot(db, "pets", "another model")
     assert other is not None and other.unseen == 1
 
     both = uuid.uuid4().hex, {MODEL: unit(1, 0), "another model": unit(0, 1, 0)}
-    examples.add(db, "pets", "cat", [both], most=9)
+    add(db, "pets", "cat", [both], most=9)
     [only] = examples.listed(db, "pets", "cat")[1]
     assert set(only.fingerprints) == {MODEL, "another model"}
 
 
 def test_examples_go_with_their_label_and_nothing_outlives_its_set(db: Database) -> None:
     label_sets.put(db, "pets", document("cat", "dog"), most=MOST)
-    examples.add(db, "pets", "cat", [example(1, 0)], most=9)
-    examples.add(db, "pets", "dog", [example(0, 1)], most=9)
+    add(db, "pets", "cat", [example(1, 0)], most=9)
+    add(db, "pets", "dog", [example(0, 1)], most=9)
     label_sets.save_calibration(db, "pets", StoredCalibration(MODEL, 1.5, 30, 0.2, 0.1, 0))
     assert label_sets.put(db, "pets", document("dog", "fish"), most=MOST)[0].examples == {"dog": 1}
     label_sets.remove(db, "pets")
@@ -219,10 +223,10 @@ def test_limits_and_what_is_not_there(db: Database) -> None:
         label_sets.put(db, "two", document("cat"), most=1)
     label_sets.put(db, "one", document("dog"), most=1)
     with pytest.raises(InvalidRequest, match="max_examples"):
-        examples.add(db, "one", "dog", [example(1, 0), example(0, 1)], most=1)
+        add(db, "one", "dog", [example(1, 0), example(0, 1)], most=1)
     assert label_sets.get(db, "one").examples == {}
     with pytest.raises(NotFound, match="no label 'cat'"):
-        examples.add(db, "one", "cat", [example(1, 0)], most=9)
+        add(db, "one", "cat", [example(1, 0)], most=9)
     for missing in (label_sets.get, label_sets.remove, lambda d, n: examples.listed(d, n, "cat")):
         with pytest.raises(NotFound):
             missing(db, "nothing")

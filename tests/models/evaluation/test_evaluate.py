@@ -13,9 +13,9 @@ from models.evaluation.embed_dataset import EmbeddedSet
 from models.evaluation.evaluate import evaluate, measure
 from models.labels.label_matrix import LabelMatrix
 from models.labels.label_set import Label, LabelSet
-from models.scoring.few_shot import Constants
+from models.scoring.few_shot import Taught
 from models.scoring.ranking import rank
-from models.scoring.scorer import Fitted, Scorer, examples_of, scorer
+from models.scoring.scorer import Fitted, Scorer, scorer
 from tests.models.fakes import FakeClassifier
 
 KEYS = ["model", "template", "images", "classes", "top1", "top5", "ece", "seconds"]
@@ -83,8 +83,8 @@ def test_examples_count_in_what_is_measured() -> None:
     embedded, matrix = random_set(60, 4)
     wrong = LabelMatrix(matrix.labels, matrix.vectors[::-1].copy())  # each label has another one's words
     label_set = LabelSet(tuple(map(Label, matrix.labels)))
-    examples = examples_of(matrix.vectors, matrix.labels, wrong, Constants(alpha=1e6))
-    taught = scorer(label_set, wrong, logit_scale=15.0, examples=examples)
+    lesson = Taught(1e6 * matrix.vectors, np.zeros(len(matrix.labels)))
+    taught = scorer(label_set, wrong, logit_scale=15.0, taught=lesson)
     right = measure(embedded, words(matrix, 15.0), model="m", template="t").top1
     assert measure(embedded, taught, model="m", template="t").top1 == right > 0.5
     assert measure(embedded, words(wrong, 15.0), model="m", template="t").top1 < 0.5

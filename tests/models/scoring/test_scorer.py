@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.labels.label_matrix import LabelMatrix
 from models.labels.label_set import Label, LabelSet
 from models.scoring import few_shot, multi_label, out_of_set
-from models.scoring.ranking import rank
-from models.scoring.scorer import Fitted, answer, constants_for, examples_of, idle, logits, needs_bank, scorer
+from models.scoring.ranking import rank, softmax
+from models.scoring.scorer import Fitted, answer, idle, logits, needs_bank, scorer, teach
 
 SCALE = 50.0
 NAMES = ("cat", "dog", "rocket", "coffee cup")
@@ -54,14 +56,14 @@ def test_a_temperature_changes_how_sure_and_nothing_else(rng, matrix: LabelMatri
     assert sum(p.probability for p in cooler) == pytest.approx(1)
 
 
-def test_examples_add_the_caches_logits(rng, matrix: LabelMatrix) -> None:
+def test_examples_add_logits_and_are_as_sure_as_words(rng, matrix: LabelMatrix) -> None:
     keys, vectors = unit(rng, 8, 16), unit(rng, 3, 16)
-    owners = [NAMES[i % 4] for i in range(8)]
-    constants = constants_for(keys, owners, matrix, logit_scale=SCALE)
-    examples = examples_of(keys, owners, matrix, constants)
-    made = scorer(labels(), matrix, logit_scale=SCALE, examples=examples)
-    added = few_shot.logits(vectors, keys, np.arange(8) % 4, 4, alpha=constants.alpha, beta=constants.beta)
-    np.testing.assert_allclose(logits(made, vectors), SCALE * vectors @ matrix.vectors.T + added, rtol=1e-5)
+    taught = replace(teach(keys, NAMES * 2, matrix, logit_scale=SCALE), temperature=2.0)
+    made = scorer(labels(), matrix, logit_scale=SCALE, taught=taught, fitted=Fitted(temperature=1.5))
+    expected = (SCALE * vectors @ matrix.vectors.T + few_shot.added(taught, vectors)) / 2.0
+    np.testing.assert_allclose(logits(made, vectors), expected, rtol=1e-4)
+    found = {place.label: place.probability for place in answer(made, vectors[0]).ranking}
+    assert [found[name] for name in NAMES] == pytest.approx(softmax(expected[0] / 1.5).tolist(), rel=1e-4)
 
 
 def test_in_mode_multi_thresholds_are_the_labels_or_the_sets(rng, matrix: LabelMatrix) -> None:
@@ -111,10 +113,10 @@ class Watched(np.ndarray):
 
 @pytest.mark.parametrize("mode", ["single", "multi"])
 def test_an_answer_reads_each_matrix_once_and_wakes_no_threads(rng, mode: str) -> None:
-    words, bank, keys = (unit(rng, rows, 16).view(Watched) for rows in (4, 60, 8))
+    words, bank, keys = (unit(rng, rows, 16).view(Watched) for rows in (4, 60, 4))
     matrix = LabelMatrix(NAMES, words)
-    examples = examples_of(keys, [NAMES[i % 4] for i in range(8)], matrix, few_shot.Constants())
-    made = scorer(labels(mode=mode, reject=True), matrix, logit_scale=SCALE, bank=bank, examples=examples)
+    taught = few_shot.Taught(keys, np.zeros(4))
+    made = scorer(labels(mode=mode, reject=True), matrix, logit_scale=SCALE, bank=bank, taught=taught)
     bank.compared = 0
     found = answer(made, unit(rng, 16))
     assert found.rejection is not None

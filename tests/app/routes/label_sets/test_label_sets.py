@@ -303,23 +303,96 @@ def test_of_several_examples_a_bad_one_is_named_and_a_known_one_is_not_kept_twic
     assert refused.status_code == 412
 
 
-def test_the_constants_for_examples_are_sought_once_a_version(
+def test_examples_of_many_labels_come_at_once_and_all_or_none(
+    client: TestClient, photographs: Mapping[str, bytes]
+) -> None:
+    put(client, "pets", PETS)
+    url = f"{SETS}/pets/examples"
+    pictures = [("images", ("a.jpg", photographs["cat"])), ("images", ("b.jpg", photographs["coffee cup"]))]
+    answer = client.post(url, files=pictures, data={"labels": ["cat", "coffee cup"]})
+    assert answer.status_code == 200, answer.text
+    first, second = answer.json()["results"]
+    assert (first["label"], second["label"], first["name"]) == ("cat", "coffee cup", "a.jpg")
+    assert answer.json()["version"] == 2 and answer.headers["etag"] == '"2"'
+    assert client.get(f"{SETS}/pets").json()["examples"] == {"cat": 1, "coffee cup": 1}
+    [kept] = client.get(f"{SETS}/pets/labels/cat/examples").json()["data"]
+    assert kept["id"] == first["id"]
+
+    for labels, field in ((["cat", "fish"], "labels[1]"), (["cat"], "labels"), ([], "labels")):
+        refused = client.post(url, files=pictures, data={"labels": labels})
+        assert refused.status_code == 422 and refused.json()["error"]["field"] == field
+    assert client.post(f"{SETS}/none/examples", files=pictures[:1], data={"labels": "cat"}).status_code == 404
+    mixed = [*pictures[:1], ("images", ("x.txt", b"no picture"))]
+    good, bad = client.post(url, files=mixed, data={"labels": ["dog", "dog"]}).json()["results"]
+    assert good["id"] and "id" not in bad and (good["label"], bad["label"]) == ("dog", "dog")
+    late = client.post(url, files=pictures[:1], data={"labels": "cat"}, headers={"If-Match": '"1"'})
+    assert late.status_code == 412
+
+
+def test_vectors_are_examples_as_the_pictures_are_that_they_are_of(
+    client: TestClient, photographs: Mapping[str, bytes]
+) -> None:
+    files = [("images", (name, data)) for name, data in photographs.items()]
+    rows = client.post("/v1/embeddings/images", files=files, data={"model": "small"}).json()["data"]
+    vectors = dict(zip(photographs, (row["embedding"] for row in rows), strict=True))
+    put(client, "seen", PETS)
+    put(client, "told", PETS)
+    labels = ["cat", "coffee cup"]
+    pictures = [("images", (label, photographs[label])) for label in labels]
+    assert client.post(f"{SETS}/seen/examples", files=pictures, data={"labels": labels}).is_success
+    body = {"embeddings": [vectors[label] for label in labels], "labels": labels, "model": "small"}
+    told = client.post(f"{SETS}/told/examples", json=body).json()
+    assert [line["label"] for line in told["results"]] == labels
+    assert [line["name"] for line in told["results"]] == [None, None]
+    ways = [
+        classify(client, photographs["rocket"], label_set=name, model="small")["results"][0]["ranking"]
+        for name in ("seen", "told")
+    ]
+    for ours, theirs in zip(*ways, strict=True):
+        assert ours["label"] == theirs["label"]
+        assert ours["probability"] == pytest.approx(theirs["probability"], rel=1e-3)
+    other = classify(client, photographs["rocket"], label_set="told", model="sigmoid")
+    assert any("without this model" in warning for warning in other["warnings"])
+
+    again = client.post(f"{SETS}/seen/examples", json=body).json()["results"]
+    assert all(line["duplicate"] for line in again)  # the pictures were there
+    alone = {"embeddings": body["embeddings"][:1], "model": "small"}
+    [line] = client.post(f"{SETS}/told/labels/cat/examples", json=alone).json()["results"]
+    assert line["duplicate"] and line["id"] == told["results"][0]["id"]
+
+
+def test_vectors_that_are_none_or_too_many_are_refused(client: TestClient) -> None:
+    put(client, "pets", PETS)
+    url = f"{SETS}/pets/examples"
+    for embeddings, field in (
+        ([[1.0, 2.0]], "embeddings[0]"),
+        (["AAAA"], "embeddings[0]"),
+        ([[0.0] * 8] * 41, "embeddings"),
+        ([], "images"),
+    ):
+        body = {"embeddings": embeddings, "labels": ["cat"] * min(len(embeddings), 40)}
+        refused = client.post(url, json=body)
+        assert refused.status_code == 422 and refused.json()["error"]["field"] == field
+    assert client.get(f"{SETS}/pets").json()["examples"] == {}
+
+
+def test_what_examples_add_is_worked_out_once_a_version(
     client: TestClient, cat: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(client, "pets", PETS)
     sought: list[int] = []
-    choose = few_shot.choose
+    teach = few_shot.teach
 
     def counted(keys: Any, *rest: Any, **named: Any) -> Any:
         sought.append(len(keys))
-        return choose(keys, *rest, **named)
+        return teach(keys, *rest, **named)
 
-    monkeypatch.setattr(few_shot, "choose", counted)
+    monkeypatch.setattr(few_shot, "teach", counted)
     client.post(f"{SETS}/pets/labels/cat/examples", files={"images": cat})
     for fields in ({}, {"reject": "true"}, {"calibrated": "true"}, {"mode": "multi"}, {"threshold": "0.3"}):
         classify(client, cat, label_set="pets", model="small", **fields)
     assert sought == [1]
-    classify(client, cat, label_set="pets", model="small", domain="animal")  # other words, other constants
+    classify(client, cat, label_set="pets", model="small", domain="animal")  # other words
     assert sought == [1, 1]
 
 
