@@ -384,6 +384,39 @@ def test_large_answers_have_no_room_while_others_are_not_taken_and_small_ones_ha
         assert server.ask(question())[0] == 200
 
 
+def texts(count: int) -> bytes:
+    """Its answer takes 112 bytes a text."""
+    body = json.dumps({"input": ["a cat"] * count}).encode()
+    return HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_an_answer_has_its_room_before_the_work_begins() -> None:
+    with (
+        running(seconds=5, max_buffer_bytes=MIB, max_body_bytes=MIB) as server,
+        server.connect() as first,
+    ):
+        first.sendall(texts(7000))
+        until(lambda: server.metric("candid_buffer_bytes") > MIB // 2)
+        status, headers, body = server.ask(texts(7000))
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert "max_buffer_bytes" in json.loads(body)["error"]["message"]
+        assert server.metric("candid_slots_taken") == 1, "the first is still worked on"
+        assert read_answer(first)[0] == 200
+        until(lambda: server.metric("candid_buffer_bytes") == 0)
+        assert server.ask(texts(7000))[0] == 200
+
+
+def test_an_answer_that_will_never_have_room_is_the_callers_error() -> None:
+    with running(max_buffer_bytes=MIB, max_body_bytes=MIB) as server:
+        for asked in (texts(9999), question(vectors=2)):
+            status, _, body = server.ask(asked)
+            error = json.loads(body)["error"]
+            assert (status, error["code"]) == (422, "invalid_request")
+            assert f"at most {MIB}" in error["message"] and "max_buffer_bytes" in error["message"]
+        assert exchange(server, question(vectors=2, accept=b"application/x-ndjson")) == [200], "line by line"
+        assert server.metric("candid_buffer_bytes") == 0
+
+
 def test_the_shutdown_does_not_wait_for_who_never_reads() -> None:
     with running(send_timeout_s=1000, shutdown_timeout_s=1000) as server, contextlib.ExitStack() as stack:
         for _ in range(3):

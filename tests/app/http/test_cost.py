@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +23,18 @@ from tests.app.server_process import Running, running
 
 BODY_BYTES: Final = 16 << 20  # max_body_bytes of this server: a quarter of the default, to be quick
 GROWN_MIB: Final = 300  # for one body, beside twice what it is answered
+BUFFER_BYTES: Final = 64 << 20
+AT_ONCE: Final = 12
+MADE_MIB: Final = 150  # beside the buffer: what is being worked on
 REQUEST_TIMEOUT_S: Final = 20.0
 PATIENCE_S: Final = 100.0  # of this test, not of the service: the machine may be busy
 SILENCE_S: Final = 5.0  # the liveness probe's timeout in deploy/kubernetes.yaml
+
+
+def tensor(name: str, data: list[str]) -> dict[str, Any]:
+    """Of KServe's."""
+    return {"name": name, "datatype": "BYTES", "shape": [len(data)], "data": data}
+
 
 PIXEL = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x80\x00\x00")
 # Names of fields of all routes; what a route does not know is refused, and must be cheap, too.
@@ -37,6 +47,19 @@ LEGAL: dict[str, Any] = {
     "texts": [f"text {i}" for i in range(10_000)],
     "inputs": PIXEL.decode(),
     "parameters": {"candidate_labels": [f"label {i}" for i in range(10_000)]},
+}
+LABELS: Final = [f"label {i}" for i in range(10_000)]
+# The largest answers, whichever route gives them; the others refuse what they do not know.
+LARGE: dict[str, Any] = {
+    "rankings": {"labels": LABELS, "embeddings": [[1] + [0] * 511] * 64},
+    "rankings of pictures": {"labels": LABELS, "images": [PIXEL.decode()] * 64},
+    "texts": {"input": LABELS},
+    "texts, Roboflow": {"text": LABELS},
+    "comparisons": {"subject": "a", "subject_type": "text", "prompt": LABELS},
+    "one ranking": {"inputs": PIXEL.decode(), "parameters": {"candidate_labels": LABELS}},
+    "tensors of texts": {"inputs": [tensor("TEXT", LABELS)]},
+    "tensors": {"inputs": [tensor("IMAGE", [PIXEL.decode()] * 64), tensor("LABELS", LABELS)]},
+    "set": {"labels": [{"label": label, "descriptions": [label * 9] * 9} for label in LABELS]},
 }
 
 
@@ -53,6 +76,11 @@ def write_routes() -> list[tuple[str, str]]:
                         yield method, route.path.replace(":path", "")
 
     return list(walk(create_app(Settings(), {}).routes))
+
+
+def place_of(path: str) -> str:
+    """With names in it: the model's, which does for a label set, too."""
+    return path.replace("{version}", "1").replace("{name}", "fake").replace("{model}", "fake")
 
 
 def filled(unit: bytes, start: bytes = b"", end: bytes = b"") -> bytes:
@@ -162,7 +190,7 @@ class Silence(threading.Thread):
 def test_the_largest_bodies_cost_little(
     server: Running, all_bodies: list[tuple[str, str, bytes]], method: str, path: str
 ) -> None:
-    place = path.replace("{", "").replace("}", "")  # any name will do
+    place = place_of(path)
     memory, silence = Memory(server.process.pid), Silence(server)
     silence.start()
     for name, kind, body in all_bodies:
@@ -176,6 +204,28 @@ def test_the_largest_bodies_cost_little(
     assert silence.longest < SILENCE_S
     assert server.metric("candid_slots_taken") == 0
     assert server.metric("candid_buffer_bytes") == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+@pytest.mark.parametrize("kind", LARGE)
+def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) -> None:
+    body = json.dumps(LARGE[kind]).encode()
+    with running(dim=512, max_buffer_bytes=BUFFER_BYTES, max_body_bytes=BODY_BYTES) as server:
+        memory, answered = Memory(server.process.pid), []
+        for method, path in write_routes():
+            memory.forget()
+            before = memory.peak()
+            with ThreadPoolExecutor(AT_ONCE) as callers:
+                asked = [
+                    callers.submit(ask, server, method, place_of(path), "application/json", body)
+                    for _ in range(AT_ONCE)
+                ]
+            statuses = [future.result()[0] for future in asked]
+            assert all(status < 500 or status == 503 for status in statuses), path
+            assert memory.peak() - before < BUFFER_BYTES / (1 << 20) + MADE_MIB, path
+            answered += [path for status in statuses if status < 400]
+        assert answered, "no route gives it"
+        assert server.metric("candid_buffer_bytes") == 0
 
 
 def test_every_route_is_held_to_this() -> None:
