@@ -1,13 +1,14 @@
-"""Bytes under way, of all requests together: bodies that come in, answers being made or not taken yet.
+"""Bytes under way, of all requests together: heads and bodies that come in, answers made or not taken yet.
 
 A route that may make a large answer reserves room for it before the work. When the buffer is full, the
-largest body that is not whole yet is refused, whoever asks for more: so whoever holds most gives way, and no
-number of half-sent uploads keeps a small request out. Knows no route.
+largest request that is not whole yet is refused, whoever asks for more: so whoever holds most gives way, and
+no number of half-sent uploads keeps a small request out. Knows no route.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -22,6 +23,8 @@ from models.errors import InvalidRequest
 SMALL_ANSWER_BYTES: Final = 64 * 1024
 """An answer of this size is always given: what the caller does not take of it lies with the system."""
 
+SMALL_HEAD_BYTES: Final = 4 * 1024
+"""A request's head up to this size is not counted: the connection itself takes more."""
 RESERVED: Final = "reserved_answer"
 """Where a request's state has its Reservation."""
 
@@ -40,9 +43,9 @@ class Answer(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Upload:
-    """A body that is coming in, and what ends the wait for the rest of it."""
+    """A request that is coming in, and what ends the wait for the rest of it."""
 
-    limit: asyncio.Timeout
+    end: Callable[[], None]
     size: int = 0  # bytes
 
 
@@ -79,7 +82,7 @@ class Buffer:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.bodies = 0
+        self.bodies = 0  # bytes of requests: with large heads
         self.answers = 0  # bytes that are reserved, or that callers have not taken yet
         self.untaken: set[Answer] = set()
         self._unfinished: set[Upload] = set()
@@ -111,7 +114,7 @@ class Buffer:
             if largest is upload:
                 raise no_room()
             self.drop(largest)
-            largest.limit.reschedule(0)  # at once
+            largest.end()
 
     def drop(self, upload: Upload) -> None:
         """Its bytes are let go, or will be in a moment."""
@@ -142,7 +145,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        upload, reserved = Upload(asyncio.timeout(None)), Reservation(self._buffer)
+        limit = asyncio.timeout(None)
+        upload, reserved = Upload(lambda: limit.reschedule(0)), Reservation(self._buffer)  # 0: at once
         scope.setdefault("state", {})[RESERVED] = reserved
         counted, asked, refused = 0, False, False
 
@@ -174,14 +178,16 @@ class BodyLimit:
 
         try:
             self._check(_declared(headers))
-            async with upload.limit:
+            async with limit:
                 try:
+                    if (head := _head_bytes(scope)) > SMALL_HEAD_BYTES:
+                        self._buffer.add(upload, head, whole=False)
                     await self.app(scope, count, answer)
                 finally:
                     self._buffer.drop(upload)
                     reserved.release()
         except TimeoutError:
-            if not upload.limit.expired():
+            if not limit.expired():
                 raise
             await response_to(no_room(), scope)(scope, receive, answer)
         except HTTPException as error:
@@ -196,6 +202,10 @@ def reserve(request: Request, size: int) -> None:
     """Room for an answer of about so many bytes, before it is made; see `Reservation.grow_to`."""
     reserved: Reservation = request.scope["state"][RESERVED]
     reserved.grow_to(size)
+
+
+def _head_bytes(scope: Scope) -> int:
+    return len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def _declared(headers: Headers) -> int:

@@ -121,7 +121,7 @@ async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> 
 
     condition = condition_of(request)
     async with service.admission.slot(request):
-        await _make_room(request, service, name)
+        await _make_room(request, service, name, len(await request.body()))
         stored = await transactions.write(service.db, label_sets.change, name, edit, condition=condition)
         return await _answer(service, stored)
 
@@ -137,10 +137,10 @@ async def delete_label_set(request: Request, service: ServiceDep, name: Name) ->
     return Response(status_code=204)
 
 
-async def _make_room(request: Request, service: Service, name: str) -> None:
+async def _make_room(request: Request, service: Service, name: str, body_bytes: int = 0) -> None:
     """For an answer that holds the set."""
     chars = await transactions.read(service.db, label_sets.document_chars, name)
-    reserve(request, MADE_OF * (len(await request.body()) + chars))
+    reserve(request, MADE_OF * (body_bytes + chars))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -342,6 +342,64 @@ def test_a_query_of_a_thousand_labels_and_its_limits(server: Running) -> None:
         assert (status, json.loads(body)["error"]["code"]) == (414, "uri_too_long")
 
 
+# Heads that are never whole
+
+
+def test_large_heads_are_counted_and_the_largest_gives_way() -> None:
+    with (
+        running(max_buffer_bytes=4 * MIB, max_body_bytes=MIB) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        before = server.metric("process_resident_memory_bytes")
+        senders = [stack.enter_context(server.connect()) for _ in range(60)]
+        for sender in senders:
+            sender.sendall(HEAD + b"a:" + b"x" * 200_000)
+        until(lambda: server.metric("candid_buffer_bytes") > 3 * MIB)
+        assert server.metric("candid_buffer_bytes") <= 4 * MIB
+        assert server.metric("process_resident_memory_bytes") - before < 30 * MIB
+        assert server.ask()[0] == 200
+        for sender in senders:
+            sender.settimeout(0.5)
+        told = [ended(sender) for sender in senders]
+        assert told.count(None) < 25, "what does not fit is refused"
+        assert set(told) <= {None, 503}
+        stack.close()
+        until(lambda: server.metric("candid_buffer_bytes") == 0)
+
+
+def ended(connection: socket.socket) -> int | None:
+    """The status with which the server has ended it; None while it waits."""
+    try:
+        return (statuses(connection.recv(1 << 16)) or [503])[0]  # a reset may overtake the answer
+    except TimeoutError:
+        return None
+    except ConnectionError:
+        return 503
+
+
+def test_a_large_head_counts_until_its_request_is_answered() -> None:
+    with running() as server, contextlib.ExitStack() as stack:
+        asked = HEAD + b"a:" + b"x" * 200_000 + b"\r\nContent-Length: 10\r\n\r\n{"
+        senders = [stack.enter_context(server.connect()) for _ in range(10)]
+        for sender in senders:
+            sender.sendall(asked)
+        until(lambda: server.metric("candid_buffer_bytes") > 10 * 200_000)
+        for sender in senders:
+            sender.sendall(b'"input":1')
+            assert read_answer(sender)[0] in (400, 422)
+        until(lambda: server.metric("candid_buffer_bytes") == 0)
+
+
+def test_connections_that_send_nothing_cost_little() -> None:
+    with running(receipt_timeout_s=60) as server, contextlib.ExitStack() as stack:
+        before = server.metric("process_resident_memory_bytes")
+        for _ in range(500):
+            stack.enter_context(server.connect())
+        until(lambda: server.metric("process_open_fds") > 500)
+        assert server.metric("process_resident_memory_bytes") - before < 500 * 40_000
+        assert server.ask()[0] == 200
+
+
 # Answers that nobody reads
 
 
