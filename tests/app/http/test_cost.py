@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from app.main import create_app
 from app.settings import Settings
@@ -26,9 +27,10 @@ GROWN_MIB: Final = 300  # for one body, beside twice what it is answered
 BUFFER_BYTES: Final = 64 << 20
 AT_ONCE: Final = 12
 MADE_MIB: Final = 150  # beside the buffer: what is being worked on
+WORKING: Final = 12  # requests: twice the threads that there are on two cores
 REQUEST_TIMEOUT_S: Final = 20.0
 PATIENCE_S: Final = 100.0  # of this test, not of the service: the machine may be busy
-SILENCE_S: Final = 5.0  # the liveness probe's timeout in deploy/kubernetes.yaml
+MANIFEST = Path(__file__).parents[3] / "deploy" / "kubernetes.yaml"
 
 
 def tensor(name: str, data: list[str]) -> dict[str, Any]:
@@ -142,6 +144,13 @@ def all_bodies() -> list[tuple[str, str, bytes]]:
     return list(bodies())
 
 
+def liveness_timeout_s() -> float:
+    """What our own manifest bears."""
+    deployment, _ = yaml.safe_load_all(MANIFEST.read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return float(container["livenessProbe"]["timeoutSeconds"])
+
+
 class Memory:
     """The most that a process has held since `forget`, in MiB; Linux."""
 
@@ -201,7 +210,7 @@ def test_the_largest_bodies_cost_little(
         assert memory.peak() - before < GROWN_MIB + 2 * answered, name
     silence.over.set()
     silence.join()
-    assert silence.longest < SILENCE_S
+    assert silence.longest < liveness_timeout_s()
     assert server.metric("candid_slots_taken") == 0
     assert server.metric("candid_buffer_bytes") == 0
 
@@ -226,6 +235,19 @@ def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) 
             answered += [path for status in statuses if status < 400]
         assert answered, "no route gives it"
         assert server.metric("candid_buffer_bytes") == 0
+
+
+def test_readiness_waits_for_nobodys_work() -> None:
+    body = json.dumps(LARGE["tensors"]).encode()
+    with running() as server, ThreadPoolExecutor(WORKING) as callers:
+        path = "/v2/models/fake/infer"
+        asked = [callers.submit(ask, server, "POST", path, "application/json", body) for _ in range(WORKING)]
+        while server.metric("candid_slots_taken") < WORKING:
+            assert not any(future.done() for future in asked)
+            time.sleep(0.02)
+        assert ask(server, "GET", "/readyz")[0] == 200
+        assert server.metric("candid_slots_taken") > WORKING // 2, "it waited until they were done"
+        assert {future.result()[0] for future in asked} <= {200, 504}
 
 
 def test_every_route_is_held_to_this() -> None:
