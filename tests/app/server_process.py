@@ -86,6 +86,7 @@ class Running:
 
     process: subprocess.Popen[str]
     port: int
+    log: list[str]  # its lines so far
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
@@ -130,9 +131,10 @@ def running(
                 break
         else:
             raise AssertionError("the server did not start")
-        drain = threading.Thread(target=lambda: [None for _ in process.stderr or ()], daemon=True)
+        log: list[str] = []
+        drain = threading.Thread(target=lambda: list(map(log.append, process.stderr or ())), daemon=True)
         drain.start()
-        yield Running(process, int(found[1]))
+        yield Running(process, int(found[1]), log)
     finally:
         if process.poll() is None:
             process.kill()

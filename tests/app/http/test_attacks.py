@@ -342,6 +342,17 @@ def test_a_query_of_a_thousand_labels_and_its_limits(server: Running) -> None:
         assert (status, json.loads(body)["error"]["code"]) == (414, "uri_too_long")
 
 
+def test_what_a_caller_says_of_itself_makes_no_long_line_in_the_log(server: Running) -> None:
+    said = b"".join(
+        name + b": " + b"1.2.3.4, " * 7000 + b"\r\n"
+        for name in (b"X-Forwarded-For", b"X-Request-ID", b"User-Agent")
+    )
+    before = len(server.log)
+    assert exchange(server, ASK.replace(b"\r\n", b"\r\n" + said, 1)) == [200]
+    until(lambda: len(server.log) > before)
+    assert max(map(len, server.log)) < 1000
+
+
 # Heads that are never whole
 
 
