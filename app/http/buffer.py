@@ -60,8 +60,9 @@ class Reservation:
         """Raises InvalidRequest for what will never have room, HTTPException for what has none now."""
         if size > max(self._buffer.max_bytes, SMALL_ANSWER_BYTES):
             raise InvalidRequest(
-                f"the answer would take about {size} bytes; at most {self._buffer.max_bytes} are kept of all "
-                "answers (limit: max_buffer_bytes); send fewer pictures, labels or texts, or ask for top_k"
+                f"this would take about {size} bytes of memory; at most {self._buffer.max_bytes} are there "
+                "for all requests (limit: max_buffer_bytes): send fewer pictures, labels or texts, or ask "
+                "for top_k"
             )
         more = size - self.size
         if more <= 0:

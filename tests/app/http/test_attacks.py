@@ -481,7 +481,7 @@ def test_an_answer_that_will_never_have_room_is_the_callers_error() -> None:
             status, _, body = server.ask(asked)
             error = json.loads(body)["error"]
             assert (status, error["code"]) == (422, "invalid_request")
-            assert f"at most {MIB}" in error["message"] and "max_buffer_bytes" in error["message"]
+            assert f"at most {MIB} " in error["message"] and "max_buffer_bytes" in error["message"]
         assert exchange(server, question(vectors=2, accept=b"application/x-ndjson")) == [200], "line by line"
         assert server.metric("candid_buffer_bytes") == 0
 

@@ -237,6 +237,27 @@ def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) 
         assert server.metric("candid_buffer_bytes") == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_many_large_fits_at_once_cost_no_more_than_one(tmp_path: Path) -> None:
+    names = [f"label {i}" for i in range(1000)]
+    truth = {"embeddings": [[1, 0, 0, 0]] * 5000, "labels": names * 5}
+    with running(database_url=f"sqlite:///{tmp_path / 'sets.db'}") as server:
+        path = "/v1/label-sets/fake"
+        made = json.dumps({"labels": names}).encode()
+        assert ask(server, "PUT", path, "application/json", made)[0] == 201
+        memory, body = Memory(server.process.pid), json.dumps(truth).encode()
+        memory.forget()
+        before = memory.peak()
+        with ThreadPoolExecutor(AT_ONCE) as callers:
+            asked = [
+                callers.submit(ask, server, "POST", f"{path}/calibration", "application/json", body)
+                for _ in range(AT_ONCE)
+            ]
+        statuses = [future.result()[0] for future in asked]
+        assert set(statuses) <= {200, 412, 503, 504} and 503 in statuses
+        assert memory.peak() - before < 300 + MADE_MIB
+
+
 def test_readiness_waits_for_nobodys_work() -> None:
     body = json.dumps(LARGE["tensors"]).encode()
     with running() as server, ThreadPoolExecutor(WORKING) as callers:
