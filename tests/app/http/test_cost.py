@@ -230,7 +230,7 @@ def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) 
                     for _ in range(AT_ONCE)
                 ]
             statuses = [future.result()[0] for future in asked]
-            assert all(status < 500 or status == 503 for status in statuses), path
+            assert all(status < 500 or status in (503, 504) for status in statuses), path
             assert memory.peak() - before < BUFFER_BYTES / (1 << 20) + MADE_MIB, path
             answered += [path for status in statuses if status < 400]
         assert answered, "no route gives it"

@@ -93,7 +93,7 @@ def test_a_set_that_another_holds_keeps_only_its_own_writers_waiting(database: P
 
 
 def test_a_slow_one_keeps_nobody_waiting_who_does_not_write(database: Postgres) -> None:
-    with running(database_url=database.url, request_timeout_s=3) as server, ThreadPoolExecutor(8) as callers:
+    with running(database_url=database.url, request_timeout_s=8) as server, ThreadPoolExecutor(8) as callers:
         assert server.ask(put("pets"))[0] == 201
         with psycopg.connect(database.url) as other:
             other.execute(SLOW.format(seconds=30))
