@@ -155,13 +155,12 @@ class Caller:
 
 def measure(minutes: float, seed: int = 0) -> dict[str, Any]:
     """Requests and their statuses by kind, the slowest of each kind, and the numbers of what is wrong."""
-    over = time.monotonic() + minutes * 60
     statuses: dict[str, Counter[int]] = {}
     slowest: dict[str, float] = {}
     findings: list[tuple[int, int]] = []  # number, status
     number = 0
     with serving(log_level="error") as service:
-        caller = Caller(service)
+        caller, over = Caller(service), time.monotonic() + minutes * 60
         while time.monotonic() < over and service.process.poll() is None:
             asked = case(seed, number)
             began = time.perf_counter()
