@@ -219,7 +219,8 @@ def test_the_largest_bodies_cost_little(
 @pytest.mark.parametrize("kind", LARGE)
 def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) -> None:
     body = json.dumps(LARGE[kind]).encode()
-    with running(dim=512, max_buffer_bytes=BUFFER_BYTES, max_body_bytes=BODY_BYTES) as server:
+    limits = {"max_buffer_bytes": BUFFER_BYTES, "max_body_bytes": BODY_BYTES}
+    with running(dim=512, request_timeout_s=0.9 * PATIENCE_S, **limits) as server:
         memory, answered = Memory(server.process.pid), []
         for method, path in write_routes():
             memory.forget()
