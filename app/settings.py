@@ -92,8 +92,9 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Names = Field(
         (),
-        description="Names by which the service may be called (`Host`), `*.example.org` for all below one, "
-        "or `*`; unset: on a loopback address `localhost` and loopback addresses only, elsewhere any.",
+        description="Names by which the service may be called (`Host`) beside its addresses, `*.example.org` "
+        "for all below one, or `*`; unset: on a loopback address `localhost` and loopback addresses only, "
+        "elsewhere any.",
     )
     docs: bool = Field(True, description="Serve `/docs` and `/openapi.json`.")
     page: bool = Field(True, description="Serve the page at `/`.")

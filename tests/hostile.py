@@ -221,16 +221,22 @@ def seeds() -> dict[str, bytes]:
 def mutations(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
     """`count` mutated files, each with the name of its origin. Equal arguments give equal files."""
     chance = random.Random(seed)
-    names, files = list(seeds()), list(seeds().values())
     for _ in range(count):
-        which = chance.randrange(len(files))
-        data = bytearray(files[which])
-        for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
-            _mutate(data, files, chance)
-        yield names[which], _with_right_checksums(bytes(data)) if chance.random() < 0.5 else bytes(data)
+        yield mutated(chance)
 
 
-def _mutate(data: bytearray, files: list[bytes], chance: random.Random) -> None:
+def mutated(chance: random.Random) -> tuple[str, bytes]:
+    """One of them."""
+    files = list(seeds().values())
+    which = chance.randrange(len(files))
+    data = bytearray(files[which])
+    for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
+        mutate(data, files, chance)
+    made = _with_right_checksums(bytes(data)) if chance.random() < 0.5 else bytes(data)
+    return list(seeds())[which], made
+
+
+def mutate(data: bytearray, files: list[bytes], chance: random.Random) -> None:
     """One change in place, more often near the front, where headers are."""
     at = int(len(data) * chance.random() ** chance.choice((1, 3)))
     end = at + chance.choice((1, 2, 4, 16, 200))

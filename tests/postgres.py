@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,54 @@ def _user() -> str | None:
     return next((name for name in ("postgres", "nobody") if name in names), None)
 
 
+@dataclass
+class Postgres:
+    """A server that can be killed and started again."""
+
+    folder: Path
+    program: str
+    user: str | None
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://candid@/postgres?host={self.folder}"
+
+    def start(self) -> None:
+        """Until it takes connections."""
+        command = [self.program, "-D", str(self.folder / "data"), "-k", str(self.folder)]
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "-c", "listen_addresses="],
+                stdout=log,
+                stderr=log,
+                user=self.user,
+                cwd=self.folder,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while b"ready to accept connections" not in (self.folder / "log").read_bytes():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "log").read_text())
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """By default PostgreSQL's fast shutdown, which does not wait for clients; SIGQUIT is its crash."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(60)
+            self.process = None
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of an empty database; the test is skipped, with the reason, where there is no PostgreSQL."""
+    with instance() as postgres:
+        yield postgres.url
+
+
+@contextmanager
+def instance() -> Iterator[Postgres]:
+    """The same, to be killed and started again."""
     initdb, postgres = program("initdb"), program("postgres")
     if initdb is None or postgres is None:
         pytest.skip("needs PostgreSQL's server programs (Debian: apt-get install postgresql)")
@@ -44,33 +90,17 @@ def server() -> Iterator[str]:
     if os.geteuid() == 0 and user is None:
         pytest.skip("PostgreSQL does not run as root, and there is no other user here")
     folder = Path(tempfile.mkdtemp(prefix="candid-pg-"))  # short: a socket's path has 107 characters at most
+    running = Postgres(folder, postgres, user)
+    make = [initdb, "-D", str(folder / "data"), "-U", "candid", "-A", "trust", "-E", "UTF8", "--locale=C"]
     try:
         if user is not None:
             shutil.chown(folder, user)
-        with _running(folder, initdb, postgres, user):
-            yield f"postgresql://candid@/postgres?host={folder}"
+        subprocess.run([*make, "--no-sync"], check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder)
+        running.start()
+        yield running
     finally:
+        running.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _running(folder: Path, initdb: str, postgres: str, user: str | None) -> Iterator[None]:
-    data = folder / "data"
-    make = [initdb, "-D", str(data), "-U", "candid", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-    subprocess.run(make, check=True, stdout=subprocess.DEVNULL, user=user, cwd=folder)
-    command = [postgres, "-D", str(data), "-k", str(folder), "-c", "listen_addresses="]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=folder)
-    try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while b"ready to accept connections" not in (folder / "log").read_bytes():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text())
-            time.sleep(0.05)
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: does not wait for clients
-        process.wait(30)
 
 
 @contextmanager

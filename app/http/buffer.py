@@ -1,23 +1,32 @@
-"""Bytes under way, of all requests together: bodies that come in and answers that are not taken yet.
+"""Bytes under way, of all requests together: heads and bodies that come in, answers made or not taken yet.
 
-When it is full, the largest body that is not whole yet is refused, whoever asks for more: so whoever holds
-most gives way, and no number of half-sent uploads keeps a small request out. Knows no route.
+A route that may make a large answer reserves room for it before the work. When the buffer is full, the
+largest request that is not whole yet is refused, whoever asks for more: so whoever holds most gives way, and
+no number of half-sent uploads keeps a small request out. Knows no route.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.errors import response_to
+from models.errors import InvalidRequest
 
 SMALL_ANSWER_BYTES: Final = 64 * 1024
 """An answer of this size is always given: what the caller does not take of it lies with the system."""
+
+SMALL_HEAD_BYTES: Final = 4 * 1024
+"""A request's head up to this size is not counted: the connection itself takes more."""
+RESERVED: Final = "reserved_answer"
+"""Where a request's state has its Reservation."""
 
 
 class Answer(Protocol):
@@ -34,10 +43,39 @@ class Answer(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Upload:
-    """A body that is coming in, and what ends the wait for the rest of it."""
+    """A request that is coming in, and what ends the wait for the rest of it."""
 
-    limit: asyncio.Timeout
+    end: Callable[[], None]
     size: int = 0  # bytes
+
+
+class Reservation:
+    """Room for one request's answer until it is sent: what its caller has not taken counts by itself."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+        self.size = 0  # bytes
+
+    def grow_to(self, size: int) -> None:
+        """Raises InvalidRequest for what will never have room, HTTPException for what has none now."""
+        if size > max(self._buffer.max_bytes, SMALL_ANSWER_BYTES):
+            raise InvalidRequest(
+                f"this would take about {size} bytes of memory; at most {self._buffer.max_bytes} are there "
+                "for all requests (limit: max_buffer_bytes): send fewer pictures, labels or texts, or ask "
+                "for top_k"
+            )
+        more = size - self.size
+        if more <= 0:
+            return
+        if not self._buffer.has_room_for(more):
+            raise no_room()
+        self._buffer.answers += more
+        self.size = size
+
+    def release(self) -> None:
+        """It is sent, or there will be none."""
+        self._buffer.answers -= self.size
+        self.size = 0
 
 
 class Buffer:
@@ -45,8 +83,8 @@ class Buffer:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.bodies = 0
-        self.answers = 0  # bytes that callers have not taken yet
+        self.bodies = 0  # bytes of requests: with large heads
+        self.answers = 0  # bytes that are reserved, or that callers have not taken yet
         self.untaken: set[Answer] = set()
         self._unfinished: set[Upload] = set()
 
@@ -77,7 +115,7 @@ class Buffer:
             if largest is upload:
                 raise no_room()
             self.drop(largest)
-            largest.limit.reschedule(0)  # at once
+            largest.end()
 
     def drop(self, upload: Upload) -> None:
         """Its bytes are let go, or will be in a moment."""
@@ -92,7 +130,7 @@ def no_room() -> HTTPException:
 
 
 class BodyLimit:
-    """ASGI: refuses a body that is too large, and counts bodies and answers to the buffer.
+    """ASGI: refuses a body that is too large, and counts bodies and reserved answers to the buffer.
 
     A Content-Length over the limit is refused unread; a chunked body is counted while it comes. What a caller
     goes on sending after the refusal is thrown away by the server until its receipt deadline.
@@ -108,7 +146,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        upload = Upload(asyncio.timeout(None))
+        limit = asyncio.timeout(None)
+        upload, reserved = Upload(lambda: limit.reschedule(0)), Reservation(self._buffer)  # 0: at once
+        scope.setdefault("state", {})[RESERVED] = reserved
         counted, asked, refused = 0, False, False
 
         async def count() -> Message:
@@ -127,7 +167,7 @@ class BodyLimit:
                 return  # the rest of an answer that found no room
             if message["type"] == "http.response.start":
                 size = _declared(Headers(raw=message.get("headers", [])))
-                if not self._buffer.has_room_for(size):
+                if not self._buffer.has_room_for(size - reserved.size):
                     await response_to(no_room(), scope)(scope, receive, answer)
                     refused = True
                     return
@@ -139,13 +179,16 @@ class BodyLimit:
 
         try:
             self._check(_declared(headers))
-            async with upload.limit:
+            async with limit:
                 try:
+                    if (head := _head_bytes(scope)) > SMALL_HEAD_BYTES:
+                        self._buffer.add(upload, head, whole=False)
                     await self.app(scope, count, answer)
                 finally:
                     self._buffer.drop(upload)
+                    reserved.release()
         except TimeoutError:
-            if not upload.limit.expired():
+            if not limit.expired():
                 raise
             await response_to(no_room(), scope)(scope, receive, answer)
         except HTTPException as error:
@@ -154,6 +197,16 @@ class BodyLimit:
     def _check(self, size: int) -> None:
         if size > self._max_body:
             raise HTTPException(413, f"the body exceeds {self._max_body} bytes (limit: max_body_bytes)")
+
+
+def reserve(request: Request, size: int) -> None:
+    """Room for an answer of about so many bytes, before it is made; see `Reservation.grow_to`."""
+    reserved: Reservation = request.scope["state"][RESERVED]
+    reserved.grow_to(size)
+
+
+def _head_bytes(scope: Scope) -> int:
+    return len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def _declared(headers: Headers) -> int:

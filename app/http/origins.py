@@ -7,6 +7,7 @@ there are none, these checks do.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -25,9 +26,14 @@ _HOST: Final = re.compile(rb"(\[[0-9a-fA-F:.]+\]|[\w.~%!$&'()*+,;=-]*)(?::\d{0,5
 
 
 class Hosts:
-    """The names by which the service may be called: exact ones, `*.example.org`, or `*`."""
+    """The names by which the service may be called: exact ones, `*.example.org`, or `*`.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    With `addresses`, any IP address as well: probes call by it, and no page can be at an address that is not
+    its own server's.
+    """
+
+    def __init__(self, names: Sequence[str], *, addresses: bool = False) -> None:
+        self._addresses = addresses
         self._any = ANY in names
         self._exact = frozenset(name.lower().encode() for name in names)
         self._below = tuple(name[1:].lower().encode() for name in names if name.startswith("*."))
@@ -35,13 +41,22 @@ class Hosts:
     def allows(self, host: bytes) -> bool:
         """Whether a request for `host` (of a Host header, without the port) is answered."""
         name = host.lower().rstrip(b".")
-        return self._any or name in self._exact or name.endswith(self._below)
+        known = self._any or name in self._exact or name.endswith(self._below)
+        return known or (self._addresses and _is_address(name))
 
 
 def host_of(value: bytes) -> bytes | None:
     """The name or address in a Host header, without its port; None when it is none."""
     match = _HOST.fullmatch(value)
     return match[1] if match else None
+
+
+def _is_address(host: bytes) -> bool:
+    try:
+        ipaddress.ip_address(host.decode().removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 class CrossSite:

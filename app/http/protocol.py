@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.admission import Admission
-from app.http.buffer import Buffer
+from app.http.buffer import SMALL_HEAD_BYTES, Buffer, Upload, no_room
 from app.http.errors import CODES, detail_of, envelope
 from app.http.framing import BoundedParsing, Refusal
 from app.http.metrics import METHODS, REQUEST_ID, UNMATCHED, Metrics
@@ -50,6 +51,7 @@ class BoundedProtocol(BoundedParsing):
         self._bounds = bounds
         self._receipt: asyncio.TimerHandle | None = None
         self._probe: asyncio.TimerHandle | None = None
+        self._head = Upload(self._give_way)  # the head that is coming in, when it is large
         self._deaf = False  # whatever still comes is thrown away
         self._asgi = self.app
         self.app = self._run
@@ -66,6 +68,7 @@ class BoundedProtocol(BoundedParsing):
         if self._probe is not None:
             self._probe.cancel()
         self._sending.gone()
+        self._bounds.buffer.drop(self._head)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -76,8 +79,11 @@ class BoundedProtocol(BoundedParsing):
             self._expect()
         try:
             self.feed(data)
+            self._count_head()
         except Refusal as refusal:
             self._refuse(refusal.status, str(refusal))
+        except HTTPException:
+            self._give_way()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The caller sends no more. Answers to what is whole are still given; then the connection ends."""
@@ -142,6 +148,19 @@ class BoundedProtocol(BoundedParsing):
         self._sending.cut_off()
 
     # Receiving
+
+    def _count_head(self) -> None:
+        """A large head counts while it comes; once it is whole its request counts it."""
+        size = 0 if self._head_bytes is None else self._head_bytes
+        if size > SMALL_HEAD_BYTES:
+            self._bounds.buffer.add(self._head, size - self._head.size, whole=False)
+        elif self._head.size:
+            self._bounds.buffer.drop(self._head)
+
+    def _give_way(self) -> None:
+        """There is no room for more of the head."""
+        self._bounds.buffer.drop(self._head)
+        self._refuse(503, str(no_room().detail))
 
     def _expect(self) -> None:
         self._receipt = self.loop.call_later(self._bounds.receipt_timeout_s, self._late)

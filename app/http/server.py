@@ -97,7 +97,7 @@ def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lam
         admission=state.admission,
         buffer=state.buffer,
         metrics=state.metrics,
-        hosts=Hosts(settings.hosts),
+        hosts=Hosts(settings.hosts, addresses=bool(settings.allowed_hosts)),
         cross_origin=bool(settings.cors_origins),
         receipt_timeout_s=settings.receipt_timeout_s,
         send_timeout_s=settings.send_timeout_s,

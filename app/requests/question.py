@@ -36,12 +36,19 @@ class Question:
     warnings: tuple[str, ...] = ()  # of what was found when the request was read
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The labels' names; none of a stored set, which must be read first."""
+        return self.labels if self.label_set is None else self.label_set.names
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether answers show the tree of the labels in `names`."""
+        return self.label_set is not None and self.label_set.is_tree and self.label_set.mode == "single"
+
+    @property
     def places(self) -> int:
-        """At most so many places has one picture's answer; 0 of a stored set, which must be read first."""
-        if self.label_set is None:
-            return shown(self.labels, self.top_k, is_tree=False)
-        is_tree = self.label_set.is_tree and self.label_set.mode == "single"
-        return shown(self.label_set.names, self.top_k, is_tree=is_tree)
+        """At most so many places has one picture's answer; 0 of a stored set."""
+        return shown(self.names, self.top_k, is_tree=self.is_tree)
 
 
 def shown(labels: Sequence[str], top_k: int | None, *, is_tree: bool) -> int:

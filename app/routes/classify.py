@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
+from app.http.buffer import reserve
 from app.requests.classify import read_classify
 from app.routes import ndjson
 from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
@@ -47,7 +49,8 @@ async def classify(request: Request, service: ServiceDep) -> Response:
     """
     started = time.perf_counter()
     asked = await read_classify(request, service.settings)
-    answering = Answering(service.scorers, service.classifier(asked.model), asked, started)
+    room = partial(reserve, request)
+    answering = Answering(service.scorers, service.classifier(asked.model), asked, started, room)
     if ndjson.wanted(request):
         return ndjson.Lines(request, service.admission, answering)
     async with service.admission.slot(request) as slot:

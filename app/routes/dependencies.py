@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
@@ -25,6 +26,9 @@ from models.errors import ModelUnavailable, UnknownModel
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
+
+HEALTH_THREADS: Final = 4
+"""After a failure each look at a model waits for a real forward of it."""
 
 # Only for the docs page's "Authorize" button: it reads the header as text, and a key may be any bytes.
 _scheme = HTTPBearer(auto_error=False, description="One of CANDID_API_KEYS, if the service has any.")
@@ -41,6 +45,8 @@ class Service:
     scorers: LabelSetScorers = field(
         default_factory=lambda: LabelSetScorers(Database(None))
     )  # opened when asked
+    # Health's own: those that everything shares may all be at work for seconds.
+    health: Executor = field(default_factory=lambda: ThreadPoolExecutor(HEALTH_THREADS, "candid-health"))
 
     @property
     def db(self) -> Database:
@@ -60,7 +66,8 @@ class Service:
 
 async def readiness_of(service: Service) -> Readiness:
     """Whether every model would answer and the service is not shutting down."""
-    checks = (asyncio.to_thread(classifier.ready) for classifier in service.classifiers.values())
+    loop = asyncio.get_running_loop()
+    checks = (loop.run_in_executor(service.health, each.ready) for each in service.classifiers.values())
     models = dict(zip(service.classifiers, await asyncio.gather(*checks), strict=True))
     draining = service.admission.draining
     return Readiness(ready=all(models.values()) and not draining, draining=draining, models=models)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
 
+from app.http.buffer import reserve
 from app.http.errors import detail_of
 from app.requests.body import offload, read_json
 from app.requests.openai_input import uploads_of
@@ -19,7 +19,8 @@ from app.schemas import openapi
 from app.schemas.requests import EmbedImagesBody, EmbedTextsBody
 from app.schemas.responses import EmbeddingList
 from app.service.embedding import Outcome, embed_all, embed_uploads
-from app.service.rendering import encoded, offload_numbers
+from app.service.rendering import OneList, encoded, offload_numbers, to_json
+from app.service.sizes import REST_BYTES, vectors_bytes
 from models.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ IMAGES: Final = {"images": openapi.PICTURES, "encoding_format": "float"}
     dependencies=[KeyDep, RoomDep],
     openapi_extra=openapi.json_only(EmbedTextsBody, TEXTS),
 )
-async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
+async def embed_texts(request: Request, service: ServiceDep) -> Response:
     """Unit vectors of texts, as OpenAI's clients ask for them. No template is added.
 
     Pictures may stand among the texts, as data URIs or as `{"image": …}`. A text longer than the model's
@@ -52,6 +53,7 @@ async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
         raise InvalidRequest(
             f"dimensions must be {dim}, what the model gives, or left out", field="dimensions"
         )
+    reserve(request, vectors_bytes(len(uploads), dim))
     async with service.admission.slot(request) as slot:
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
         # Tokenizing waits for a lock that another request may hold.
@@ -62,7 +64,7 @@ async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
             if count > limit
         ][:20]
 
-        def answer() -> JSONResponse:
+        def answer() -> Response:
             rows = (
                 {"object": "embedding", "index": index, "embedding": encoded(vector, body.encoding_format)}
                 for index, vector in enumerate(vectors)
@@ -79,24 +81,26 @@ async def embed_texts(request: Request, service: ServiceDep) -> JSONResponse:
     dependencies=[KeyDep, RoomDep],
     openapi_extra=openapi.three_ways(EmbedImagesBody, IMAGES),
 )
-async def embed_images(request: Request, service: ServiceDep) -> JSONResponse:
+async def embed_images(request: Request, service: ServiceDep) -> Response:
     """Unit vectors of pictures, in the same space as those of texts.
 
     `/v1/classify` takes them as `embeddings`, so that a picture is sent once however often its labels change.
     """
     body, images = await read_pictures(request, service.settings, EmbedImagesBody)
     classifier = service.classifier(body.model)
+    dim = classifier.info.embed_dim
+    reserve(request, vectors_bytes(len(images), dim) + len(images) * REST_BYTES)
     async with service.admission.slot(request) as slot:
         outcomes = await embed_all(classifier, images, slot.deadline)
 
-        def answer() -> JSONResponse:
+        def answer() -> Response:
             rows = (
                 _image_row(index, image, outcome, body.encoding_format)
                 for index, (image, outcome) in enumerate(zip(images, outcomes, strict=True))
             )
             return _answer(classifier, rows, 0, [])
 
-        return await offload_numbers(len(images), classifier.info.embed_dim, answer)
+        return await offload_numbers(len(images), dim, answer)
 
 
 def _tokens(classifier: Classifier, uploads: Sequence[Upload]) -> list[int]:
@@ -116,7 +120,10 @@ def _image_row(index: int, image: UploadedImage, outcome: Outcome, encoding_form
 
 def _answer(
     classifier: Classifier, rows: Iterable[dict[str, Any]], tokens: int, warnings: list[str]
-) -> JSONResponse:
+) -> Response:
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    answer = {"object": "list", "data": list(rows), "model": classifier.info.name}
-    return JSONResponse(answer | {"usage": usage, "warnings": warnings})
+    made = OneList({"object": "list"}, "data")
+    for index, row in enumerate(rows):
+        made.add(index, to_json(row))
+    answer = made.end({"model": classifier.info.name, "usage": usage, "warnings": warnings})
+    return Response(answer, media_type="application/json")

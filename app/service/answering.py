@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.http.errors import detail_of
-from app.requests.body import offload, offload_many
+from app.requests.body import offload_many
 from app.requests.classify import ClassifyRequest
 from app.requests.limits import check_places
 from app.requests.vectors import vectors_of
 from app.service.embedding import embed_each
 from app.service.label_set_scorers import LabelSetScorers
-from app.service.rendering import about, answer_of, document, to_json
+from app.service.rendering import OneList, about, answer_of, to_json
 from app.service.scorer import LabelSetScorer
+from app.service.sizes import ranking_bytes
 
 if TYPE_CHECKING:
     from models.batching.image_embeddings import EmbeddedImage
@@ -30,21 +31,28 @@ class Answering:
     """One request. Ask for its answers once, then for what holds for all of them."""
 
     def __init__(
-        self, scorers: LabelSetScorers, classifier: Classifier, asked: ClassifyRequest, started: float
+        self,
+        scorers: LabelSetScorers,
+        classifier: Classifier,
+        asked: ClassifyRequest,
+        started: float,
+        reserve: Callable[[int], None],
     ) -> None:
         self._scorers, self._classifier, self._asked = scorers, classifier, asked
         self._started = started  # time.perf_counter()
+        self._reserve = reserve  # takes bytes; raises when there is no room for them
         self._slowest = {"decode": 0.0, "queue": 0.0, "encode": 0.0}  # ms
         self._scorer: LabelSetScorer | None = None
 
     async def document(self, deadline: float) -> bytes:
         """All answers as one JSON document, in the order of the pictures."""
-        results: dict[int, bytes] = {}
+        made: OneList | None = None
         async with aclosing(self.results(deadline, numbered=False)) as answers:
             async for index, result in answers:
-                results[index] = result
-        ordered = [results[index] for index in range(len(results))]
-        return await offload(sum(map(len, ordered)), document, self._head(), ordered, self._tail())
+                made = made or OneList(self._head(), "results")
+                made.add(index, result)
+        assert made is not None, "a request has a picture or a vector"
+        return made.end(self._tail())
 
     def last_line(self) -> bytes:
         """What follows the results where each is a line."""
@@ -56,13 +64,16 @@ class Answering:
         Each is scored and rendered by itself, so a request whose time is up stops after the one at hand.
         """
         images, embeddings = self._asked.images, self._asked.embeddings
+        at_once = 1 if numbered else self._pictures  # lines are sent one by one
+        question = self._asked.question
+        await self._make_room(question.names, question.is_tree, at_once)
         dim = self._classifier.info.embed_dim
 
         def head(index: int, name: str | None) -> dict[str, Any]:
             return ({"index": index} if numbered else {}) | {"name": name}
 
         # Both start now: the encoder takes pictures and prompts in turn.
-        making = asyncio.create_task(self._make(deadline))
+        making = asyncio.create_task(self._make(deadline, at_once))
         try:
             vectors = await offload_many(len(embeddings) * dim // 8, vectors_of, embeddings, dim)
             async with aclosing(embed_each(self._classifier, images, deadline)) as outcomes:
@@ -77,18 +88,27 @@ class Answering:
                     self._time(outcome)
                     shown |= {"width": outcome.width, "height": outcome.height}
                     yield index, await self._result(await making, shown, outcome.vector)
-            self._scorer = await making
             for index, vector in enumerate(vectors):
-                yield index, await self._result(self._scorer, head(index, None), vector)
+                yield index, await self._result(await making, head(index, None), vector)
+            await making
         finally:
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)  # so that no error goes unseen
 
-    async def _make(self, deadline: float) -> LabelSetScorer:
+    async def _make(self, deadline: float, at_once: int) -> LabelSetScorer:
         question = self._asked.question
         scorer = await self._scorers.scorer_for(self._classifier, question, deadline)
         check_places(scorer.places(question.top_k), self._pictures)
+        if question.name is not None:
+            await self._make_room(scorer.labels, scorer.is_tree, at_once)
+        self._scorer = scorer
         return scorer
+
+    async def _make_room(self, labels: Sequence[str], is_tree: bool, pictures: int) -> None:
+        """For the answers to so many pictures."""
+        top_k = self._asked.question.top_k
+        one = await offload_many(len(labels), ranking_bytes, labels, top_k, is_tree=is_tree)
+        self._reserve(pictures * one)
 
     async def _result(
         self, scorer: LabelSetScorer, head: dict[str, Any], vector: NDArray[np.float32]

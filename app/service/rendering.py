@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any, TypeVar
 
 import numpy as np
@@ -51,14 +52,35 @@ def about(scorer: LabelSetScorer) -> dict[str, Any]:
     return shown
 
 
-def to_json(value: Mapping[str, Any]) -> bytes:
+def to_json(value: Mapping[str, Any] | list[float] | str) -> bytes:
     """As the framework writes JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def document(head: Mapping[str, Any], results: Sequence[bytes], tail: Mapping[str, Any]) -> bytes:
-    """One JSON object of `head`, `results`, which are JSON already, and `tail`."""
-    return b"".join((to_json(head)[:-1], b',"results":[', b",".join(results), b"],", to_json(tail)[1:]))
+class OneList:
+    """One JSON object with one list, written entry by entry, in whatever order these come.
+
+    Into one place: a list of entries that is joined at the end takes twice the memory.
+    """
+
+    def __init__(self, head: dict[str, Any], field: str) -> None:
+        self._written = BytesIO()
+        self._written.write(to_json(head | {field: []})[:-2])
+        self._count = 0
+        self._early: dict[int, bytes] = {}
+
+    def add(self, index: int, entry: bytes) -> None:
+        """An entry, which is JSON already."""
+        self._early[index] = entry
+        while self._count in self._early:
+            self._written.write(b"," if self._count else b"")
+            self._written.write(self._early.pop(self._count))
+            self._count += 1
+
+    def end(self, tail: Mapping[str, Any]) -> bytes:
+        """The object, with `tail` behind the list."""
+        self._written.write(b"]," + to_json(tail)[1:] if tail else b"]}")
+        return self._written.getvalue()  # CPython hands out what was written, without a copy
 
 
 def encoded(vector: NDArray[np.float32], encoding_format: str) -> list[float] | str:

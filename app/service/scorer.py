@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -43,13 +43,11 @@ class LabelSetScorer:
         """For one picture's vector (D,)."""
         return scoring.answer(self.scorer, vector, top_k=top_k)
 
-    def answers(self, vectors: Sequence[Vector], deadline: float) -> list[Answer]:
-        """The same of several, or DeadlineExceeded before the one for which no time is left."""
-        answers = []
+    def answers(self, vectors: Sequence[Vector], deadline: float) -> Iterator[Answer]:
+        """The same of several, one by one, or DeadlineExceeded before the one for which no time is left."""
         for vector in vectors:
             _check_time(deadline)
-            answers.append(self.answer(vector))
-        return answers
+            yield self.answer(vector)
 
     def logits(self, vectors: Vector, deadline: float) -> NDArray[np.float64]:
         """Logits (M, N) for vectors (M, D), some at a time, or DeadlineExceeded."""
@@ -59,10 +57,14 @@ class LabelSetScorer:
             rows.append(scoring.logits(self.scorer, vectors[start : start + PICTURES_AT_ONCE]))
         return np.concatenate(rows)
 
+    @property
+    def is_tree(self) -> bool:
+        """Whether answers show the tree of the labels."""
+        return self.scorer.is_tree and self.scorer.mode == "single"
+
     def places(self, top_k: int | None) -> int:
         """Labels and nodes of a tree that one answer has at most."""
-        is_tree = self.scorer.is_tree and self.scorer.mode == "single"
-        return shown(self.labels, top_k, is_tree=is_tree)
+        return shown(self.labels, top_k, is_tree=self.is_tree)
 
     def work(self, top_k: int | None) -> int:
         """One answer's work, in labels shown: a row that is only multiplied costs an eighth."""

@@ -127,6 +127,13 @@ def _counted(db: Database, connection: Connection, name: str, version: int) -> i
         return 0
 
 
+def document_chars(db: Database, name: str) -> int:
+    """How long the set's document is, without reading it; 0 when there is no set."""
+    length = select(func.length(label_sets.c.document)).where(label_sets.c.name == name)
+    with db.read() as connection:
+        return connection.execute(length).scalar_one_or_none() or 0
+
+
 def get(db: Database, name: str) -> Stored:
     """The set. Raises NotFound."""
     with db.read() as connection:

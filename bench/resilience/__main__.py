@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from bench.resilience import half_sent, overload, shutdown, structure, trailers, unread_answers
+from bench.resilience import half_sent, kill, overload, shutdown, structure, trailers, unread_answers
 
 PROMISES: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "overload": overload.measure,
@@ -18,6 +18,7 @@ PROMISES: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "structure": structure.measure,
     "half_sent": half_sent.measure,
     "shutdown": shutdown.measure,
+    "kill": kill.measure_both,
 }
 
 if __name__ == "__main__":

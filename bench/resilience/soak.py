@@ -19,12 +19,12 @@ WARM_SHARE = 0.2  # of the time: caches fill, the allocator finds its size
 
 def measure(minutes: float) -> dict[str, float]:
     """Pictures that differ in their last bytes, so that each is decoded and encoded."""
-    over = time.monotonic() + minutes * 60
-    began = time.monotonic()
     statuses: list[int] = []
     memory: list[tuple[float, float]] = []  # minutes, MiB
 
     with serving(log_level="warning") as service:
+        began = time.monotonic()
+        over = began + minutes * 60
 
         def ask(caller: int) -> None:
             turn = 0

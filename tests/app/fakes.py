@@ -47,9 +47,13 @@ class FakeClassifier:
     given: list[Future[Any]] = field(default_factory=list)
     info: Any = field(default_factory=lambda: SimpleNamespace(**INFO))
 
+    def vectors(self, count: int) -> Any:
+        """(N, D), all the same."""
+        return np.tile(np.eye(1, self.info.embed_dim, dtype=np.float32), (count, 1))
+
     def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[Any]:
         picture = SimpleNamespace(
-            vector=np.array([1, 0, 0, 0], dtype=np.float32),
+            vector=self.vectors(1)[0],
             width=1,
             height=1,
             decode_ms=1.0,
@@ -59,7 +63,7 @@ class FakeClassifier:
         return self._future(picture)
 
     def embed_texts(self, texts: Sequence[str], *, deadline: float | None = None) -> Future[Any]:
-        return self._future(np.tile(np.array([1, 0, 0, 0], dtype=np.float32), (len(texts), 1)))
+        return self._future(self.vectors(len(texts)))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [3 for _ in texts]
@@ -71,7 +75,9 @@ class FakeClassifier:
         self, labels: Sequence[str], *, templates: Sequence[str] = (), deadline: float | None = None
     ) -> Future[LabelMatrix]:
         done: Future[LabelMatrix] = Future()
-        done.set_result(LabelMatrix(tuple(labels), np.eye(len(labels), DIM, dtype=np.float32)))
+        done.set_result(
+            LabelMatrix(tuple(labels), np.eye(len(labels), self.info.embed_dim, dtype=np.float32))
+        )
         return done
 
     def label_set_matrix(self, label_set: LabelSet, *, deadline: float | None = None) -> Future[LabelMatrix]:

@@ -34,8 +34,9 @@ ASK = (
 class SlowClassifier(FakeClassifier):
     """One after the other, like a device: so many seconds each."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, dim: int) -> None:
         super().__init__()
+        self.info.embed_dim = dim
         self._seconds = seconds
         self._worked = 0
         self._made = time.monotonic()
@@ -61,7 +62,7 @@ class SlowClassifier(FakeClassifier):
             if done.set_running_or_notify_cancel():
                 time.sleep(self._seconds)
                 self._worked += 1
-                done.set_result([[1.0, 0.0, 0.0, 0.0]] * count)
+                done.set_result(self.vectors(count))
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def main() -> None:
     settings = Settings(**given["settings"])
     configure_logging(settings.log_level)
     server.LOST_S = 1.0  # type: ignore[misc]
-    slow: Any = SlowClassifier(given["seconds"])
+    slow: Any = SlowClassifier(given["seconds"], given["dim"])
     app = create_app(settings, {"fake": slow})
     sys.exit(server.serve(app, settings, lambda: slow.lost_after(given["lost_after"])))
 
@@ -85,6 +86,7 @@ class Running:
 
     process: subprocess.Popen[str]
     port: int
+    log: list[str]  # its lines so far
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
@@ -107,13 +109,16 @@ class Running:
 
 
 @contextmanager
-def running(seconds: float = 0.0, lost_after: float | None = None, **settings: Any) -> Iterator[Running]:
+def running(
+    seconds: float = 0.0, lost_after: float | None = None, dim: int = 4, **settings: Any
+) -> Iterator[Running]:
     """A server that answers; it is ended when the block ends, if the test has not done so."""
     given = json.dumps(
         {
             "settings": {"port": 0, **settings},
             "seconds": seconds,
             "lost_after": lost_after,
+            "dim": dim,
         }
     )
     command = [sys.executable, "-m", "tests.app.server_process", given]
@@ -126,9 +131,10 @@ def running(seconds: float = 0.0, lost_after: float | None = None, **settings: A
                 break
         else:
             raise AssertionError("the server did not start")
-        drain = threading.Thread(target=lambda: [None for _ in process.stderr or ()], daemon=True)
+        log: list[str] = []
+        drain = threading.Thread(target=lambda: list(map(log.append, process.stderr or ())), daemon=True)
         drain.start()
-        yield Running(process, int(found[1]))
+        yield Running(process, int(found[1]), log)
     finally:
         if process.poll() is None:
             process.kill()

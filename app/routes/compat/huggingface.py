@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from app.http.buffer import reserve
 from app.requests.body import offload, offload_many, read_json
 from app.requests.question import plain_question
 from app.requests.uploads import uploaded_image
@@ -21,6 +22,7 @@ from app.routes.compat.errors import router_with_errors_under
 from app.routes.dependencies import KeyDep, RoomDep, ServiceDep
 from app.schemas.fields import TextLabels
 from app.service.embedding import embed_images
+from app.service.sizes import ranking_bytes
 from models.errors import InvalidRequest
 
 router = router_with_errors_under("error")
@@ -57,6 +59,7 @@ async def zero_shot(request: Request, service: ServiceDep, model: str | None = N
         raise InvalidRequest(f"{field} must hold {{}} exactly once, where the label goes", field=field)
     image = await offload(len(await request.body()), uploaded_image, *_picture(body), service.settings)
     classifier = service.classifier(model or None)
+    reserve(request, ranking_bytes(question.names, None, is_tree=False))
     async with service.admission.slot(request) as slot:
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline)
         (embedded,) = await embed_images(classifier, [image], slot.deadline)

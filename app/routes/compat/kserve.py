@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
 from app import __version__
+from app.http.buffer import reserve
 from app.requests.body import offload, offload_many
 from app.requests.limits import at_most, check_places
 from app.requests.question import plain_question
@@ -35,6 +36,7 @@ from app.routes.compat.kserve_tensors import Asked, answer, read
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep, readiness_of
 from app.service.embedding import embed_uploads
 from app.service.scorer import LabelSetScorer
+from app.service.sizes import vectors_bytes
 from app.settings import Settings
 from models.errors import InvalidRequest
 
@@ -118,10 +120,12 @@ async def infer(name: str, request: Request, service: ServiceDep, version: str =
     if "LABELS" in asked.inputs:
         question = plain_question(labels, template, "inputs.LABELS", settings)
         check_places(len(labels), len(uploads))
+    dim = classifier.info.embed_dim
+    reserve(request, vectors_bytes(len(uploads), dim + 2 * len(labels)))
     async with service.admission.slot(request) as slot:
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline) if question else None
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
-        size = len(uploads) * max(classifier.info.embed_dim // 8, len(labels))
+        size = len(uploads) * max(dim // 8, len(labels))
         outputs = await offload_many(size, _outputs, uploads, vectors, labels, scorer, slot.deadline)
         chosen = {output: outputs[output] for output in wanted}
         return await offload_many(size, answer, asked, name, VERSION, chosen)
@@ -192,10 +196,11 @@ def _outputs(
     texts = [vector for upload, vector in found if isinstance(upload, UploadedText)]
     outputs: Outputs = {"IMAGE_EMBEDDING": np.array(images), "TEXT_EMBEDDING": np.array(texts)}
     if scorer is not None:
-        # The ranking knows a repeated label once; a tensor has a column for each as it was sent.
-        answers = scorer.answers(images, deadline)
-        rankings = [{place.label: place for place in answer.ranking} for answer in answers]
-        for name, part in (("SIMILARITY", "similarity"), ("PROBABILITY", "probability")):
-            rows = [[getattr(ranking[label], part) for label in labels] for ranking in rankings]
-            outputs[name] = np.array(rows, dtype=np.float32)
+        similarity, probability = np.empty((2, len(images), len(labels)), dtype=np.float32)
+        for row, answer_ in enumerate(scorer.answers(images, deadline)):
+            # The ranking knows a repeated label once; a tensor has a column for each as it was sent.
+            places = {place.label: place for place in answer_.ranking}
+            similarity[row] = [places[label].similarity for label in labels]
+            probability[row] = [places[label].probability for label in labels]
+        outputs |= {"SIMILARITY": similarity, "PROBABILITY": probability}
     return outputs

@@ -15,16 +15,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from app.http.buffer import reserve
 from app.requests.body import offload, offload_many, read_json
 from app.requests.uploads import Upload, check_counts, uploaded_image, uploaded_text
 from app.routes.compat.errors import router_with_errors_under
 from app.routes.dependencies import KeyDep, RoomDep, Service, ServiceDep
 from app.service.embedding import embed_uploads
-from app.service.rendering import encoded, offload_numbers
+from app.service.rendering import OneList, encoded, offload_numbers, to_json
+from app.service.sizes import vectors_bytes
 from app.settings import Settings
 from models.errors import InvalidRequest
 
@@ -64,14 +66,14 @@ class Compare(Asked):
 
 
 @router.post("/clip/embed_image", dependencies=[KeyDep, RoomDep])
-async def embed_image(request: Request, service: ServiceDep) -> JSONResponse:
+async def embed_image(request: Request, service: ServiceDep) -> Response:
     """Unit vectors of pictures."""
     body = await read_json(request, EmbedImage)
     return await _embed(request, service, body, body.image, "image", "image")
 
 
 @router.post("/clip/embed_text", dependencies=[KeyDep, RoomDep])
-async def embed_text(request: Request, service: ServiceDep) -> JSONResponse:
+async def embed_text(request: Request, service: ServiceDep) -> Response:
     """Unit vectors of texts."""
     body = await read_json(request, EmbedText)
     return await _embed(request, service, body, body.text, "text", "text")
@@ -87,6 +89,7 @@ async def compare(request: Request, service: ServiceDep) -> JSONResponse:
     subject = await offload(size, _uploads, [body.subject], body.subject_type, "subject", settings)
     others = await offload(size, _uploads, prompts, body.prompt_type, "prompt", settings)
     classifier = _classifier(service, body)
+    reserve(request, vectors_bytes(len(prompts), classifier.info.embed_dim))
     async with service.admission.slot(request) as slot:
         first, *rest = await embed_uploads(classifier, [*subject, *others], slot.deadline)
 
@@ -100,19 +103,23 @@ async def compare(request: Request, service: ServiceDep) -> JSONResponse:
 
 async def _embed(
     request: Request, service: Service, body: Asked, value: Any, kind: Kind, field: str
-) -> JSONResponse:
+) -> Response:
     started = time.perf_counter()
     values = value if isinstance(value, list) else [value]
     uploads = await offload(len(await request.body()), _uploads, values, kind, field, service.settings)
     classifier = _classifier(service, body)
+    dim = classifier.info.embed_dim
+    reserve(request, vectors_bytes(len(uploads), dim))
     async with service.admission.slot(request) as slot:
         vectors = await embed_uploads(classifier, uploads, slot.deadline)
 
-        def answer() -> JSONResponse:
-            rows = [encoded(vector, "float") for vector in vectors]
-            return JSONResponse({"embeddings": rows, **_frame(started)})
+        def answer() -> Response:
+            made = OneList({}, "embeddings")
+            for index, vector in enumerate(vectors):
+                made.add(index, to_json(encoded(vector, "float")))
+            return Response(made.end(_frame(started)), media_type="application/json")
 
-        return await offload_numbers(len(uploads), classifier.info.embed_dim, answer)
+        return await offload_numbers(len(uploads), dim, answer)
 
 
 def _uploads(values: Sequence[Any], kind: Kind, field: str, settings: Settings) -> list[Upload]:

@@ -11,6 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 
+from app.http.buffer import reserve
 from app.http.errors import detail_of
 from app.requests.labelled import column_of, read_labelled
 from app.requests.pictures import Images
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_LOGITS: Final = 5_000_000
 """Pictures × labels of one fit: 5,000 pictures of 1,000 labels take some seconds and 0.3 GB."""
+LOGIT_BYTES: Final = 60
+"""What a fit takes for each of them."""
 router = APIRouter(tags=["Label sets"], prefix="/v1/label-sets", dependencies=[KeyDep])
 
 # As many as a fit needs; a real one has different pictures of every label.
@@ -69,6 +72,7 @@ async def calibrate(
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline)
         given.check(name, scorer.version)
         truth = _truth(body.labels, scorer)
+        reserve(request, LOGIT_BYTES * len(truth) * len(scorer.labels))
         vectors, readable, unreadable = await _vectors(classifier, body, images, slot.deadline)
         fitted = await asyncio.to_thread(_fit, scorer, vectors, truth[readable], slot.deadline)
         kept = label_sets.StoredCalibration(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
+from app.http.buffer import reserve
 from app.requests.body import offload, read_json, validate
 from app.requests.label_sets import document_of
 from app.requests.limits import Limits
@@ -48,6 +49,8 @@ EXAMPLE: Final = {
     "template": ["photo"],
     "reject": True,
 }
+MADE_OF: Final = 4
+"""A set's document and its answer, as JSON and as Python's objects, take so many times its bytes."""
 CHANGED: Final[dict[int | str, dict[str, Any]]] = {
     412: {"model": ErrorEnvelope, "description": "The set is not what If-Match says."}
 }
@@ -65,6 +68,7 @@ async def list_label_sets(request: Request, service: ServiceDep) -> LabelSetList
 async def get_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """With how many examples each label has, and what calibration found."""
     async with service.admission.slot(request):
+        await _make_room(request, service, name)
         stored = await transactions.read(service.db, label_sets.get, name)
         if is_known(request, stored.version):
             return Response(status_code=304, headers={"ETag": etag(stored.version)})
@@ -84,6 +88,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
 
     `If-Match: "3"` replaces version 3 and nothing else; `If-None-Match: *` only creates.
     """
+    reserve(request, MADE_OF * len(await request.body()))
     body = await read_json(request, LabelSetBody, _limits(service.settings))
     document = await offload(len(await request.body()), document_of, body, service.settings)
     most = service.settings.max_label_sets
@@ -105,6 +110,7 @@ async def put_label_set(request: Request, service: ServiceDep, name: Name) -> Re
 )
 async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> Response:
     """Fields that are left out stay; null takes one back to its default (RFC 7396). Lists are replaced."""
+    reserve(request, MADE_OF * len(await request.body()))
     body = await read_json(request, LabelSetPatch, _limits(service.settings))
     sent = await offload(len(await request.body()), body.model_dump, exclude_unset=True)
 
@@ -115,6 +121,7 @@ async def patch_label_set(request: Request, service: ServiceDep, name: Name) -> 
 
     condition = condition_of(request)
     async with service.admission.slot(request):
+        await _make_room(request, service, name, len(await request.body()))
         stored = await transactions.write(service.db, label_sets.change, name, edit, condition=condition)
         return await _answer(service, stored)
 
@@ -128,6 +135,12 @@ async def delete_label_set(request: Request, service: ServiceDep, name: Name) ->
     async with service.admission.slot(request):
         await transactions.write(service.db, label_sets.remove, name, condition=condition)
     return Response(status_code=204)
+
+
+async def _make_room(request: Request, service: Service, name: str, body_bytes: int = 0) -> None:
+    """For an answer that holds the set."""
+    chars = await transactions.read(service.db, label_sets.document_chars, name)
+    reserve(request, MADE_OF * (body_bytes + chars))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -342,6 +342,75 @@ def test_a_query_of_a_thousand_labels_and_its_limits(server: Running) -> None:
         assert (status, json.loads(body)["error"]["code"]) == (414, "uri_too_long")
 
 
+def test_what_a_caller_says_of_itself_makes_no_long_line_in_the_log(server: Running) -> None:
+    said = b"".join(
+        name + b": " + b"1.2.3.4, " * 7000 + b"\r\n"
+        for name in (b"X-Forwarded-For", b"X-Request-ID", b"User-Agent")
+    )
+    before = len(server.log)
+    assert exchange(server, ASK.replace(b"\r\n", b"\r\n" + said, 1)) == [200]
+    until(lambda: len(server.log) > before)
+    assert max(map(len, server.log)) < 1000
+
+
+# Heads that are never whole
+
+
+def test_large_heads_are_counted_and_the_largest_gives_way() -> None:
+    with (
+        running(max_buffer_bytes=4 * MIB, max_body_bytes=MIB) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        before = server.metric("process_resident_memory_bytes")
+        senders = [stack.enter_context(server.connect()) for _ in range(60)]
+        for sender in senders:
+            sender.sendall(HEAD + b"a:" + b"x" * 200_000)
+        until(lambda: server.metric("candid_buffer_bytes") > 3 * MIB)
+        assert server.metric("candid_buffer_bytes") <= 4 * MIB
+        assert server.metric("process_resident_memory_bytes") - before < 30 * MIB
+        assert server.ask()[0] == 200
+        for sender in senders:
+            sender.settimeout(0.5)
+        told = [ended(sender) for sender in senders]
+        assert told.count(None) < 25, "what does not fit is refused"
+        assert set(told) <= {None, 503}
+        stack.close()
+        until(lambda: server.metric("candid_buffer_bytes") == 0)
+
+
+def ended(connection: socket.socket) -> int | None:
+    """The status with which the server has ended it; None while it waits."""
+    try:
+        return (statuses(connection.recv(1 << 16)) or [503])[0]  # a reset may overtake the answer
+    except TimeoutError:
+        return None
+    except ConnectionError:
+        return 503
+
+
+def test_a_large_head_counts_until_its_request_is_answered() -> None:
+    with running() as server, contextlib.ExitStack() as stack:
+        asked = HEAD + b"a:" + b"x" * 200_000 + b"\r\nContent-Length: 10\r\n\r\n{"
+        senders = [stack.enter_context(server.connect()) for _ in range(10)]
+        for sender in senders:
+            sender.sendall(asked)
+        until(lambda: server.metric("candid_buffer_bytes") > 10 * 200_000)
+        for sender in senders:
+            sender.sendall(b'"input":1')
+            assert read_answer(sender)[0] in (400, 422)
+        until(lambda: server.metric("candid_buffer_bytes") == 0)
+
+
+def test_connections_that_send_nothing_cost_little() -> None:
+    with running(receipt_timeout_s=60) as server, contextlib.ExitStack() as stack:
+        before = server.metric("process_resident_memory_bytes")
+        for _ in range(500):
+            stack.enter_context(server.connect())
+        until(lambda: server.metric("process_open_fds") > 500)
+        assert server.metric("process_resident_memory_bytes") - before < 500 * 40_000
+        assert server.ask()[0] == 200
+
+
 # Answers that nobody reads
 
 
@@ -382,6 +451,39 @@ def test_large_answers_have_no_room_while_others_are_not_taken_and_small_ones_ha
             assert server.ask()[0] == 200
         until(lambda: server.metric("candid_buffer_bytes") == 0)
         assert server.ask(question())[0] == 200
+
+
+def texts(count: int) -> bytes:
+    """Its answer takes 112 bytes a text."""
+    body = json.dumps({"input": ["a cat"] * count}).encode()
+    return HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_an_answer_has_its_room_before_the_work_begins() -> None:
+    with (
+        running(seconds=5, max_buffer_bytes=MIB, max_body_bytes=MIB) as server,
+        server.connect() as first,
+    ):
+        first.sendall(texts(7000))
+        until(lambda: server.metric("candid_buffer_bytes") > MIB // 2)
+        status, headers, body = server.ask(texts(7000))
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert "max_buffer_bytes" in json.loads(body)["error"]["message"]
+        assert server.metric("candid_slots_taken") == 1, "the first is still worked on"
+        assert read_answer(first)[0] == 200
+        until(lambda: server.metric("candid_buffer_bytes") == 0)
+        assert server.ask(texts(7000))[0] == 200
+
+
+def test_an_answer_that_will_never_have_room_is_the_callers_error() -> None:
+    with running(max_buffer_bytes=MIB, max_body_bytes=MIB) as server:
+        for asked in (texts(9999), question(vectors=2)):
+            status, _, body = server.ask(asked)
+            error = json.loads(body)["error"]
+            assert (status, error["code"]) == (422, "invalid_request")
+            assert f"at most {MIB} " in error["message"] and "max_buffer_bytes" in error["message"]
+        assert exchange(server, question(vectors=2, accept=b"application/x-ndjson")) == [200], "line by line"
+        assert server.metric("candid_buffer_bytes") == 0
 
 
 def test_the_shutdown_does_not_wait_for_who_never_reads() -> None:

@@ -11,10 +11,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from app.main import create_app
 from app.settings import Settings
@@ -22,9 +24,19 @@ from tests.app.server_process import Running, running
 
 BODY_BYTES: Final = 16 << 20  # max_body_bytes of this server: a quarter of the default, to be quick
 GROWN_MIB: Final = 300  # for one body, beside twice what it is answered
+BUFFER_BYTES: Final = 64 << 20
+AT_ONCE: Final = 12
+MADE_MIB: Final = 150  # beside the buffer: what is being worked on
+WORKING: Final = 12  # requests: twice the threads that there are on two cores
 REQUEST_TIMEOUT_S: Final = 20.0
 PATIENCE_S: Final = 100.0  # of this test, not of the service: the machine may be busy
-SILENCE_S: Final = 5.0  # the liveness probe's timeout in deploy/kubernetes.yaml
+MANIFEST = Path(__file__).parents[3] / "deploy" / "kubernetes.yaml"
+
+
+def tensor(name: str, data: list[str]) -> dict[str, Any]:
+    """Of KServe's."""
+    return {"name": name, "datatype": "BYTES", "shape": [len(data)], "data": data}
+
 
 PIXEL = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x80\x00\x00")
 # Names of fields of all routes; what a route does not know is refused, and must be cheap, too.
@@ -37,6 +49,19 @@ LEGAL: dict[str, Any] = {
     "texts": [f"text {i}" for i in range(10_000)],
     "inputs": PIXEL.decode(),
     "parameters": {"candidate_labels": [f"label {i}" for i in range(10_000)]},
+}
+LABELS: Final = [f"label {i}" for i in range(10_000)]
+# The largest answers, whichever route gives them; the others refuse what they do not know.
+LARGE: dict[str, Any] = {
+    "rankings": {"labels": LABELS, "embeddings": [[1] + [0] * 511] * 64},
+    "rankings of pictures": {"labels": LABELS, "images": [PIXEL.decode()] * 64},
+    "texts": {"input": LABELS},
+    "texts, Roboflow": {"text": LABELS},
+    "comparisons": {"subject": "a", "subject_type": "text", "prompt": LABELS},
+    "one ranking": {"inputs": PIXEL.decode(), "parameters": {"candidate_labels": LABELS}},
+    "tensors of texts": {"inputs": [tensor("TEXT", LABELS)]},
+    "tensors": {"inputs": [tensor("IMAGE", [PIXEL.decode()] * 64), tensor("LABELS", LABELS)]},
+    "set": {"labels": [{"label": label, "descriptions": [label * 9] * 9} for label in LABELS]},
 }
 
 
@@ -53,6 +78,11 @@ def write_routes() -> list[tuple[str, str]]:
                         yield method, route.path.replace(":path", "")
 
     return list(walk(create_app(Settings(), {}).routes))
+
+
+def place_of(path: str) -> str:
+    """With names in it: the model's, which does for a label set, too."""
+    return path.replace("{version}", "1").replace("{name}", "fake").replace("{model}", "fake")
 
 
 def filled(unit: bytes, start: bytes = b"", end: bytes = b"") -> bytes:
@@ -114,6 +144,13 @@ def all_bodies() -> list[tuple[str, str, bytes]]:
     return list(bodies())
 
 
+def liveness_timeout_s() -> float:
+    """What our own manifest bears."""
+    deployment, _ = yaml.safe_load_all(MANIFEST.read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return float(container["livenessProbe"]["timeoutSeconds"])
+
+
 class Memory:
     """The most that a process has held since `forget`, in MiB; Linux."""
 
@@ -162,7 +199,7 @@ class Silence(threading.Thread):
 def test_the_largest_bodies_cost_little(
     server: Running, all_bodies: list[tuple[str, str, bytes]], method: str, path: str
 ) -> None:
-    place = path.replace("{", "").replace("}", "")  # any name will do
+    place = place_of(path)
     memory, silence = Memory(server.process.pid), Silence(server)
     silence.start()
     for name, kind, body in all_bodies:
@@ -173,9 +210,66 @@ def test_the_largest_bodies_cost_little(
         assert memory.peak() - before < GROWN_MIB + 2 * answered, name
     silence.over.set()
     silence.join()
-    assert silence.longest < SILENCE_S
+    assert silence.longest < liveness_timeout_s()
     assert server.metric("candid_slots_taken") == 0
     assert server.metric("candid_buffer_bytes") == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+@pytest.mark.parametrize("kind", LARGE)
+def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) -> None:
+    body = json.dumps(LARGE[kind]).encode()
+    limits = {"max_buffer_bytes": BUFFER_BYTES, "max_body_bytes": BODY_BYTES}
+    with running(dim=512, request_timeout_s=0.9 * PATIENCE_S, **limits) as server:
+        memory, answered = Memory(server.process.pid), []
+        for method, path in write_routes():
+            memory.forget()
+            before = memory.peak()
+            with ThreadPoolExecutor(AT_ONCE) as callers:
+                asked = [
+                    callers.submit(ask, server, method, place_of(path), "application/json", body)
+                    for _ in range(AT_ONCE)
+                ]
+            statuses = [future.result()[0] for future in asked]
+            assert all(status < 500 or status in (503, 504) for status in statuses), path
+            assert memory.peak() - before < BUFFER_BYTES / (1 << 20) + MADE_MIB, path
+            answered += [path for status in statuses if status < 400]
+        assert answered, "no route gives it"
+        assert server.metric("candid_buffer_bytes") == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_many_large_fits_at_once_cost_no_more_than_one(tmp_path: Path) -> None:
+    names = [f"label {i}" for i in range(1000)]
+    truth = {"embeddings": [[1, 0, 0, 0]] * 5000, "labels": names * 5}
+    with running(database_url=f"sqlite:///{tmp_path / 'sets.db'}") as server:
+        path = "/v1/label-sets/fake"
+        made = json.dumps({"labels": names}).encode()
+        assert ask(server, "PUT", path, "application/json", made)[0] == 201
+        memory, body = Memory(server.process.pid), json.dumps(truth).encode()
+        memory.forget()
+        before = memory.peak()
+        with ThreadPoolExecutor(AT_ONCE) as callers:
+            asked = [
+                callers.submit(ask, server, "POST", f"{path}/calibration", "application/json", body)
+                for _ in range(AT_ONCE)
+            ]
+        statuses = [future.result()[0] for future in asked]
+        assert set(statuses) <= {200, 412, 503, 504} and 503 in statuses
+        assert memory.peak() - before < 300 + MADE_MIB
+
+
+def test_readiness_waits_for_nobodys_work() -> None:
+    body = json.dumps(LARGE["tensors"]).encode()
+    with running() as server, ThreadPoolExecutor(WORKING) as callers:
+        path = "/v2/models/fake/infer"
+        asked = [callers.submit(ask, server, "POST", path, "application/json", body) for _ in range(WORKING)]
+        while server.metric("candid_slots_taken") < WORKING:
+            assert not any(future.done() for future in asked)
+            time.sleep(0.02)
+        assert ask(server, "GET", "/readyz")[0] == 200
+        assert server.metric("candid_slots_taken") > WORKING // 2, "it waited until they were done"
+        assert {future.result()[0] for future in asked} <= {200, 504}
 
 
 def test_every_route_is_held_to_this() -> None:

@@ -59,6 +59,10 @@ def test_an_origin_that_cors_allows_may(serve: Serve) -> None:
         (["api.example.org", "*.inner.org"], "API.example.org", 200),
         (["api.example.org", "*.inner.org"], "a.inner.org:8443", 200),
         (["api.example.org", "*.inner.org"], "localhost", 421),
+        (["api.example.org"], "10.0.0.7:8000", 200),  # as a probe calls it
+        (["api.example.org"], "[fd00::7]:8000", 200),
+        (["api.example.org"], "10.0.0.7.evil.example", 421),
+        (["api.example.org"], "10.0.0.7.8", 421),
     ],
 )
 def test_the_service_is_called_by_its_own_names(hosts: list[str], host: str, status: int) -> None:

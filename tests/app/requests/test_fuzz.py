@@ -1,7 +1,7 @@
-"""JSON and forms, made up: whatever comes is answered, or is the caller's error.
+"""Pictures, JSON and forms, made up: whatever comes is answered, or is the caller's error.
 
 The seeds are bodies that were trouble once. A long run by hand:
-`FUZZ_EXAMPLES=100000 make test PYTEST="-k fuzz"`.
+`FUZZ_EXAMPLES=100000 make test PYTEST="-k fuzz"`, or against a service `python -m bench.resilience.fuzz`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
@@ -18,6 +19,7 @@ from starlette.testclient import TestClient
 
 from app.requests.body import parse_json
 from models.errors import CandidError
+from tests import hostile
 
 BY_HAND = os.environ.get("FUZZ_EXAMPLES")
 FUZZ = settings(
@@ -27,6 +29,7 @@ FUZZ = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+PICTURES = settings(FUZZ, max_examples=5 * FUZZ.max_examples)
 FORM = "multipart/form-data; boundary=XX"
 
 NAMES = ["labels", "images", "embeddings", "input", "template", "top_k", "mode", "reject", "model"]
@@ -109,6 +112,18 @@ def test_fuzzed_json_is_the_callers_error(client: TestClient, body: bytes) -> No
     for path in ("/v1/classify", "/v1/embeddings", "/compat/huggingface", "/clip/compare"):
         answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code < 500, body
+
+
+@PICTURES
+@given(chance=st.randoms(use_true_random=True))
+def test_a_fuzzed_picture_is_answered_or_the_callers_error(client: TestClient, chance: random.Random) -> None:
+    name, picture = hostile.mutated(chance)
+    answer = client.post(
+        "/v1/classify?labels=cat&labels=dog", content=picture, headers={"Content-Type": "image/*"}
+    )
+    assert answer.status_code in (200, 422), name
+    if answer.status_code == 422:
+        assert answer.json()["error"]["code"] == "image_rejected", name
 
 
 @FUZZ

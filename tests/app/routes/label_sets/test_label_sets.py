@@ -500,6 +500,7 @@ def test_a_place_that_cannot_be_written_to_stops_only_label_sets(
         assert refused.status_code == 503
         assert refused.json()["error"]["code"] == "store_unavailable"
         assert "CANDID_DATABASE_URL" in refused.json()["error"]["message"]
+        assert "sets.db" not in refused.text, "where it is, is nobody's business"
 
 
 def test_with_keys_label_sets_want_one(loaded: dict[str, Any], tmp_path: Path) -> None:
