@@ -33,7 +33,7 @@ def test_every_part_runs_on_a_cpu_and_is_written(tmp_path: Path) -> None:
     parts = found["parts"]
     assert set(parts) == {"prepare", *PARTS}
     assert {row["batch"] for row in parts["speed_vit_b_32"]["eager"]} == {1, 4}
-    assert parts["parity"]["embedded"]["bf16"]["lowest_cosine"] > 0.998
+    assert parts["parity"]["embedded"]["bf16"]["lowest_cosine"] > 0.995
     assert [row["clients"] for row in parts["service_vit_b_32"]["service"]] == [1, 32, 256]
     assert all(row["errors"] == 0 for row in parts["service_vit_b_32"]["service"])
     assert parts["memory"]["made_up"] == {

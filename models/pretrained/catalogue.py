@@ -46,23 +46,36 @@ class Row:
         return self.name.partition("/")[2]
 
 
-def _siglip2(tag: str, *figures: float, note: str = "") -> Row:
-    return Row(tag, _APACHE, *figures, tokens=64, languages="many", accuracy_source=_SIGLIP2, note=note)
+def _siglip2(tag: str, top1: float, parameters_m: float, image: float, text: float, note: str = "") -> Row:
+    return Row(
+        tag,
+        _APACHE,
+        top1,
+        parameters_m,
+        image,
+        text,
+        tokens=64,
+        languages="many",
+        accuracy_source=_SIGLIP2,
+        note=note,
+    )
 
 
-def _pe(tag: str, *figures: float, tokens: int = 32) -> Row:
-    return Row(tag, _APACHE, *figures, tokens=tokens, accuracy_source=_PE)
+def _pe(tag: str, top1: float, parameters_m: float, image: float, text: float, tokens: int = 32) -> Row:
+    return Row(tag, _APACHE, top1, parameters_m, image, text, tokens=tokens, accuracy_source=_PE)
 
 
-def _mobileclip2(tag: str, *figures: float) -> Row:
-    return Row(tag, _APPLE, *figures, accuracy_source=_MOBILECLIP)
+def _mobileclip2(tag: str, top1: float, parameters_m: float, image: float, text: float) -> Row:
+    return Row(tag, _APPLE, top1, parameters_m, image, text, accuracy_source=_MOBILECLIP)
 
 
 CATALOGUE: tuple[Row, ...] = (
     Row(
         EMBEDDED,
         _APACHE,
-        parameters_m=27,
+        parameters_m=21,
+        gflops_image=1.7,
+        gflops_text=0.3,
         tokens=48,
         temperature=embedded_constants.TEMPERATURE,
         accuracy_source="models/embedded/README.md",

@@ -4,6 +4,7 @@
     text      distil the text tower from the text teacher
     locked    train the text tower and the projection against those features
     joint     train both towers on the pairs
+    finish    average with what `joint` began with; the projection in closed form
     export    write the folder that `models.load` reads
     plot      draw the run
     all       these in order
@@ -29,6 +30,7 @@ STEPS = {
     "text": ("learn",),
     "locked": ("learn",),
     "joint": ("learn",),
+    "finish": ("finish",),
     "export": ("export",),
     "plot": ("plot",),
 }
@@ -50,7 +52,6 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--lite", type=Path, help="file of its weights; default: its package's")
     add("--image-size", type=int, default=lite.SIDE, help="px")
     add("--hours", type=float, help="wall-clock budget of each phase; default: the phase's own")
-    add("--begun-share", type=float, default=0.0, help="of the way back to the image tower's first weights")
     add("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 

@@ -71,7 +71,8 @@ class Words:
         found = np.zeros((len(self.of_classes), len(place)), np.float32)
         for row, kinds in enumerate(self.of_classes):
             found[row, [place[kind] for kind in kinds if kind in place]] = 1
-        return found / np.maximum(found.sum(axis=1, keepdims=True), 1)
+        found /= np.maximum(found.sum(axis=1, keepdims=True), 1)
+        return found
 
 
 def gather(corpus: Corpus, soft_ids: NDArray[np.int64], soft_p: NDArray[np.float32], words: Path) -> Words:

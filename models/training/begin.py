@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.training import banks, checkpoint, data, export, features, lesson, lite, step, tower
+from models.training import banks, checkpoint, data, export, features, lesson, lite, projection, step, tower
 from models.training.pairs import chances
 from models.training.phases import JOINT, LOCKED, TEXT, Phase
 
@@ -19,8 +19,7 @@ BEFORE = {LOCKED.name: TEXT.name, JOINT.name: LOCKED.name}
 RIDGE = 0.02  # of the first projection, times the features' mean variance
 RIDGE_OF_ROWS = 0.1  # of the names' rows, times the mean variance of the pictures' vectors
 OF_ROWS = {"classes": 0.9, "labels": 0.5, "kinds": 0.5}  # weight of a name's row beside the vector it has
-RIDGE_OF_CLASSES = 0.05  # of the projection that repeats the classifier, times the mean variance of its names
-OF_CLASSIFIER = 0.9  # weight of that projection beside the learnt one
+OF_CLASSIFIER = 0.9  # length of the projection that repeats the classifier, beside the learnt one
 
 
 def material(chosen: argparse.Namespace) -> step.Material:
@@ -50,7 +49,7 @@ def model(chosen: argparse.Namespace, phase: Phase, given: step.Material) -> Any
         begin_projection(made, given)
     if "rows" in phase.weights:
         classifier = lite.read(chosen.lite, chosen.image_tower)
-        repeat_classifier(made, given, classifier)
+        projection.move(made, given, classifier, share=OF_CLASSIFIER, labels=0)
         given.rows = rows_of_names(made, given, classifier)
     return made.to(tower.device())
 
@@ -69,26 +68,9 @@ def begin_projection(model: Any, given: step.Material) -> None:
     gram = rows.T @ rows
     gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
     found = torch.linalg.solve(gram, rows.T @ wanted)  # (F, D)
-    projection = model.visual.trunk.get_classifier()
-    projection.weight.copy_(found.T)
-    projection.bias.copy_(-(mean @ found))
-
-
-@torch.no_grad()
-def repeat_classifier(model: Any, given: step.Material, classifier: lite.Lite) -> None:
-    """Move the projection towards the one whose products with the classes' names are the classifier's logits.
-
-    P = (TᵀT + r·I)⁻¹ TᵀW with the names' vectors T (C, D) and the classifier's rows W (C, F).
-    """
-    bank = tower.encode_texts(model.text, [names[0] for names in given.words.banks["classes"].names])
-    gram = bank.T @ bank
-    gram += RIDGE_OF_CLASSES * gram.diagonal().mean() * torch.eye(len(gram))
-    found = torch.linalg.solve(gram, bank.T @ classifier.rows)  # (D, F)
-    projection = model.visual.trunk.get_classifier()
-    found *= OF_CLASSIFIER * projection.weight.norm() / found.norm()
-    mean = torch.from_numpy(given.features.views[:, 0]).float().mean(dim=0)  # (F,)
-    projection.weight += found
-    projection.bias -= found @ mean
+    head = model.visual.trunk.get_classifier()
+    head.weight.copy_(found.T)
+    head.bias.copy_(-(mean @ found))
 
 
 @torch.no_grad()

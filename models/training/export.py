@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.training import checkpoint, lite, tower
+from models.training import checkpoint, tower
 
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
@@ -37,15 +37,6 @@ def write(folder: Path, state: dict[str, torch.Tensor], configuration: dict[str,
     (folder / CHECKSUMS).write_text(f"{digest}  {WEIGHTS}\n")
 
 
-def nearer(state: dict[str, Any], begun: dict[str, torch.Tensor], share: float) -> dict[str, Any]:
-    """The image tower `share` of the way back to its first weights (WiSE-FT, Wortsman et al. 2022)."""
-    moved = dict(state)
-    for name, first in begun.items():
-        key = f"visual.trunk.{name}"
-        moved[key] = torch.lerp(state[key].float(), first.float(), share)
-    return moved
-
-
 def read_text(folder: Path, text: Any) -> None:
     """Load only the text tower of what `write` wrote, for a run with another image tower."""
     weights = load_file(folder / WEIGHTS)
@@ -56,12 +47,11 @@ def read_text(folder: Path, text: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """The `export` step of the command line."""
-    state = checkpoint.load(chosen.cache / "joint.pt")
+    state = checkpoint.load(chosen.cache / "finished.pt")
     if state is None:
-        raise FileNotFoundError(f"{chosen.cache} holds no joint.pt: run `joint` first")
-    begun = lite.read(chosen.lite, chosen.image_tower).features
+        raise FileNotFoundError(f"{chosen.cache} holds no finished.pt: run `finish` first")
     configuration = tower.config(chosen.image_tower, chosen.image_size)
     configuration["architecture"] = ARCHITECTURE
     configuration["tag"] = f"{state['seen']}-pictures"
-    write(chosen.out, nearer(state["model"], begun, chosen.begun_share), configuration)
+    write(chosen.out, state["model"], configuration)
     print(f"wrote {chosen.out}: {state['seen']} pictures seen by both towers")
