@@ -23,6 +23,9 @@ _TMP: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 # these fixtures or is in one of these places. A single test is marked where it stands.
 SLOW_FIXTURES = {"server", "candid", "browser", "classifier", "hub", "model"}
 SLOW_PLACES = (
+    "app/http/test_cost.py",
+    "app/storage/test_locked.py",
+    "app/storage/test_postgres.py",
     "app/cli/test_main.py",
     "app/http/test_attacks.py",
     "app/http/test_server.py",

@@ -20,7 +20,7 @@ from models.encoders.export_cache import Export
 from models.pretrained.files import Source
 
 # Raised when openvino_export, towers, class_token or description change what is kept.
-EXPORT_VERSION: Final = 3
+EXPORT_VERSION: Final = 4
 IMAGES, TEXTS = "images.xml", "texts.xml"
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}  # precisions that are offered, by OpenVINO's name
 

@@ -24,6 +24,7 @@ def vary(visual: torch.nn.Module) -> None:
                 torch.nn.init.normal_(values, std=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["MobileCLIP2-S0", "MobileCLIP2-S3"])
 def test_a_folded_tower_answers_as_the_one_it_was(architecture: str) -> None:
     torch.manual_seed(0)

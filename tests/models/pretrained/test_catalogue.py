@@ -30,6 +30,7 @@ def test_the_embedded_models_size_is_that_of_its_weights() -> None:
     assert row.parameters_m == pytest.approx(sum(map(math.prod, shapes)) / 1e6, abs=0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["ViT-B-32", "PE-Core-S-16-384", "ViT-L-16-SigLIP2-384"])
 def test_sizes_are_counted_on_what_open_clip_builds(architecture: str) -> None:
     found = sizes.size(architecture)
