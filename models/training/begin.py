@@ -10,7 +10,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.training import banks, checkpoint, data, export, features, lesson, lite, projection, step, tower
+from models.training import (
+    banks,
+    checkpoint,
+    data,
+    export,
+    features,
+    lesson,
+    lite,
+    projection,
+    ridge,
+    step,
+    tower,
+)
 from models.training.pairs import chances
 from models.training.phases import JOINT, LOCKED, TEXT, Phase
 
@@ -65,9 +77,7 @@ def begin_projection(model: Any, given: step.Material) -> None:
     rows = torch.from_numpy(given.features.views[:, 0]).float()  # (N, F)
     mean = rows.mean(dim=0)
     rows -= mean
-    gram = rows.T @ rows
-    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
-    found = torch.linalg.solve(gram, rows.T @ wanted)  # (F, D)
+    found = ridge.solve(rows.T @ rows, rows.T @ wanted, RIDGE)  # (F, D)
     head = model.visual.trunk.get_classifier()
     head.weight.copy_(found.T)
     head.bias.copy_(-(mean @ found))
@@ -86,7 +96,6 @@ def rows_of_names(model: Any, given: step.Material, classifier: lite.Lite) -> di
     weights = torch.from_numpy(chances(given.corpus)).float()[:, None] * len(given.corpus)  # (N, 1)
     weighted = pictures * weights
     gram = weighted.T @ pictures
-    gram += RIDGE_OF_ROWS * gram.diagonal().mean() * torch.eye(len(gram))
     logits = features @ classifier.rows.T + classifier.bias  # (N, C)
     logits -= logits.mean(dim=1, keepdim=True)
     banks = given.words.banks
@@ -94,8 +103,8 @@ def rows_of_names(model: Any, given: step.Material, classifier: lite.Lite) -> di
     labels = torch.from_numpy(banks["labels"].wanted(np.arange(len(features)), every))  # (N, L)
     labels -= (labels * weights).mean(dim=0)
     rows = {
-        "classes": torch.linalg.solve(gram, weighted.T @ logits).T,
-        "labels": torch.linalg.solve(gram, weighted.T @ labels).T,
+        "classes": ridge.solve(gram, weighted.T @ logits, RIDGE_OF_ROWS).T,
+        "labels": ridge.solve(gram, weighted.T @ labels, RIDGE_OF_ROWS).T,
     }
     of_kinds = torch.from_numpy(given.kinds_of_classes)  # (C, K)
     rows["kinds"] = of_kinds.T @ rows["classes"]  # a mean but for its length

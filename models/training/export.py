@@ -16,6 +16,7 @@ from models.training import checkpoint, tower
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
 CHECKSUMS = "SHA256SUMS"
+FINISHED = "finished.pt"  # what the step `finish` leaves
 ARCHITECTURE = "candid-embedded"
 MAX_BYTES = 50_000_000  # what the repository has room for
 
@@ -47,9 +48,9 @@ def read_text(folder: Path, text: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """The `export` step of the command line."""
-    state = checkpoint.load(chosen.cache / "finished.pt")
+    state = checkpoint.load(chosen.cache / FINISHED)
     if state is None:
-        raise FileNotFoundError(f"{chosen.cache} holds no finished.pt: run `finish` first")
+        raise FileNotFoundError(f"{chosen.cache} holds no {FINISHED}: run `finish` first")
     configuration = tower.config(chosen.image_tower, chosen.image_size)
     configuration["architecture"] = ARCHITECTURE
     configuration["tag"] = f"{state['seen']}-pictures"

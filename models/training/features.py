@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.training import data, lite, tower, views
+from models.training import data, lite, ridge, tower, views
 
 PART = 4000  # pictures a file
 BATCH = 16  # pictures at once
@@ -94,9 +94,8 @@ def _of_classes(
     spread = torch.stack([middle[shown[c]].std(dim=0) for c in have]).mean(dim=0)  # (F,)
     centred = rows - rows.mean(dim=0)
     known = centred[have]  # (H, F)
-    gram = known.T @ known
-    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
-    found = centred @ torch.linalg.solve(gram, known.T @ (means - means.mean(dim=0))) + means.mean(dim=0)
+    slope = ridge.solve(known.T @ known, known.T @ (means - means.mean(dim=0)), RIDGE)  # (F, F)
+    found = centred @ slope + means.mean(dim=0)
     return found, spread
 
 

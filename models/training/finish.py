@@ -10,10 +10,9 @@ import argparse
 
 import torch
 
-from models.training import begin, checkpoint, lite, projection, tower
+from models.training import begin, checkpoint, export, lite, projection, tower
 from models.training.phases import JOINT
 
-FINISHED = "finished.pt"
 BACK = 0.5  # of the way
 SHARE = 0.8  # of the present projection's length
 LABELS = 2.0  # what a label counts against a class
@@ -40,4 +39,4 @@ def run(chosen: argparse.Namespace) -> None:
     model.load_state_dict(average(state["model"], begun, BACK))
     classifier = lite.read(chosen.lite, chosen.image_tower)
     projection.move(model, given, classifier, share=SHARE, labels=LABELS)
-    checkpoint.save(chosen.cache / FINISHED, {"model": model.state_dict(), "seen": state["seen"]})
+    checkpoint.save(chosen.cache / export.FINISHED, {"model": model.state_dict(), "seen": state["seen"]})

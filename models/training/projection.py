@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from models.training import lite, pairs, step, tower
+from models.training import lite, pairs, ridge, step, tower
 
 RIDGE = 0.05  # of the names' vectors, times their mean variance
 RIDGE_OF_LABELS = 0.3  # of the labels' rows, times the features' mean variance
@@ -29,9 +29,7 @@ def move(model: Any, given: step.Material, classifier: lite.Lite, *, share: floa
         weights = torch.cat([weights, torch.full((len(names),), labels)])
     bank = tower.encode_texts(model.text, texts)  # (N, D)
     weighted = bank * weights[:, None]
-    gram = weighted.T @ bank
-    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
-    found = torch.linalg.solve(gram, weighted.T @ rows)  # (D, F)
+    found = ridge.solve(weighted.T @ bank, weighted.T @ rows, RIDGE)  # (D, F)
     head = model.visual.trunk.get_classifier()
     found *= share * head.weight.norm() / found.norm()
     head.weight += found
@@ -52,6 +50,5 @@ def _rows_of_labels(given: step.Material, features: torch.Tensor) -> tuple[list[
     weights /= weights.sum()
     centred = features[labelled] - (features[labelled] * weights).sum(dim=0)
     weighted = centred * weights
-    gram = weighted.T @ centred
-    gram += RIDGE_OF_LABELS * gram.diagonal().mean() * torch.eye(len(gram))
-    return names, torch.linalg.solve(gram, weighted.T @ (shares - (shares * weights).sum(dim=0))).T
+    wanted = weighted.T @ (shares - (shares * weights).sum(dim=0))  # (F, L)
+    return names, ridge.solve(weighted.T @ centred, wanted, RIDGE_OF_LABELS).T
