@@ -73,6 +73,7 @@ class FixedShapes:
 
     name = "openvino"
     workers = 1
+    best_batch = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,6 +104,7 @@ class OnnxRunner:
 
     name = "onnxruntime"
     workers = 1
+    best_batch = None
 
     def __init__(self, towers: Towers, folder: Path, quantised: bool) -> None:
         import onnxruntime

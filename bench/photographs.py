@@ -14,9 +14,9 @@ QUALITY = 90  # of JPEG, as cameras write it
 GRAIN = 4.0  # standard deviation of the noise that makes an enlarged picture as hard to decode as a real one
 
 
-def small(count: int) -> list[bytes]:
-    """`count` different JPEG files of SMALL pixels."""
-    return [_jpeg(picture.resize(SMALL, Image.Resampling.BICUBIC)) for picture in _crops(count)]
+def small(count: int, size: tuple[int, int] = SMALL) -> list[bytes]:
+    """`count` different JPEG files of `size` pixels."""
+    return [_jpeg(picture.resize(size, Image.Resampling.BICUBIC)) for picture in _crops(count)]
 
 
 def large(count: int, quality: int = QUALITY) -> list[bytes]:

@@ -97,7 +97,7 @@ class Classifier:
                 Lane(
                     "images",
                     encoder.images,
-                    max_batch=options.max_batch,
+                    max_batch=min(options.max_batch, encoder.best_batch or options.max_batch),
                     max_queue=options.max_queue,
                     fills=options.fill_batches,
                 ),

@@ -103,9 +103,9 @@ class Service:
         return int(kib) / 1024
 
 
-def candid(texts: Path, port: int = 8301) -> Service:
-    """As it is shipped, but for two things that would hide its work: pictures are not remembered, and texts
-    are kept in a new folder."""
+def candid(texts: Path, port: int = 8301, model: str | None = None) -> Service:
+    """With a ViT-B/32, or `model`; as shipped, but for two things that would hide its work: pictures are not
+    remembered, and texts are kept in a new folder."""
 
     def turn(pictures: Sequence[bytes], labels: Sequence[str]) -> Turn:
         fields = [("template", TEMPLATE), ("labels", json.dumps(list(labels)))]
@@ -116,7 +116,7 @@ def candid(texts: Path, port: int = 8301) -> Service:
         return {row["label"]: row["probability"] for row in ranking}
 
     settings = {
-        "CANDID_MODEL": str(weights.for_open_clip()),
+        "CANDID_MODEL": model or str(weights.for_open_clip()),
         "CANDID_IMAGE_CACHE_BYTES": "0",
         "CANDID_TEXT_STORE_DIR": str(texts),
         "CANDID_LOG_LEVEL": "warning",

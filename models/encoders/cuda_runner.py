@@ -89,6 +89,7 @@ class CudaRunner:
 
     name: Final = "torch"
     workers: Final = 2
+    best_batch: Final = None
 
     def __init__(self, towers: Towers, *, max_batch: int, records: bool = True) -> None:
         """`records`: without it no graph is made, which is for measuring what they are worth."""

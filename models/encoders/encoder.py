@@ -29,6 +29,10 @@ class Runner(Protocol):
     def workers(self) -> int:
         """Callers at once that keep it busy."""
 
+    @property
+    def best_batch(self) -> int | None:
+        """Pictures at once that are quickest; None: the more, the quicker."""
+
     def images(self, pixels: Pixels) -> Rows:
         """(B, 3, S, S) -> (B, D)."""
 
@@ -57,6 +61,7 @@ class Encoder:
         self.device = device
         self.name = runner.name
         self.workers = runner.workers
+        self.best_batch = runner.best_batch
 
     def images(self, pixels: Sequence[Pixels]) -> Rows:
         """Embed pictures: B of (3, S, S) -> unit rows (B, D)."""

@@ -16,6 +16,7 @@ class TorchRunner:
 
     name: Final = "torch"
     workers: Final = 1
+    best_batch: Final = None
 
     def __init__(self, towers: Towers) -> None:
         self._towers = towers

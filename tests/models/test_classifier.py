@@ -58,6 +58,19 @@ def test_vectors_are_unit_and_the_same_alone_and_in_a_batch(
         np.testing.assert_allclose(vector, alone[name], atol=1e-5)
 
 
+def test_convolutions_are_encoded_a_few_at_a_time(photographs: dict[str, bytes]) -> None:
+    """Of which larger batches are slower; the embedded model's best is 3."""
+    classifier = models.load("embedded", models.LoadOptions(device="cpu"))
+    try:
+        cats = [photographs["cat"] + bytes([n]) for n in range(36)]
+        for future in [classifier.embed_image(cat) for cat in cats]:
+            future.result()
+        if classifier.info.encoder == "openvino":
+            assert classifier.stats()["image_batches_total"] >= len(cats) / 3
+    finally:
+        classifier.close()
+
+
 def test_the_same_picture_again_costs_no_encoding(
     classifier: Classifier, photographs: dict[str, bytes]
 ) -> None:

@@ -1,0 +1,92 @@
+"""What a request costs over the encoder with the embedded model: 1, 8 and 32 clients, thumbnails.
+
+    python -m bench.clients --seconds 5 --rounds 5
+
+The embedded model is fast and the pictures are small, so HTTP, parsing, decoding and JSON show. The bare
+encoder is the very same one in this process; the service is a `candid serve` that remembers no picture. They
+are measured in turn, one while the other rests; the median of the rounds' ratios counts. The clients are of
+this process and share the cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import models
+from app.model_loading import load_options
+from app.settings import Settings
+from bench import bare, machine, photographs
+from bench.load import burst
+from bench.peers import services
+from bench.peers.services import Service
+from bench.peers.work import LABELS
+from models.classifier import Classifier
+from models.pretrained.catalogue import EMBEDDED
+
+RESULTS = Path(__file__).parent / "results" / "clients.json"
+PORT = 8313
+CLIENTS = (1, 8, 32)
+BATCHES = (1, 8, 16, 32)
+THUMBNAIL = (240, 160)  # px
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5, help="of each burst")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    files = photographs.small(128, THUMBNAIL)
+    classifier = models.load(EMBEDDED, load_options(Settings()))
+    with tempfile.TemporaryDirectory() as texts:
+        service = services.candid(Path(texts), PORT, model=EMBEDDED)
+        try:
+            service.start()
+            one_round(service, classifier, files, 0.5)  # caches and threads are warm from here
+            rounds = []
+            for _ in range(asked.rounds):
+                rounds.append(one_round(service, classifier, files, asked.seconds))
+                print(json.dumps(rounds[-1]), flush=True)
+        finally:
+            service.stop()
+    classifier.close()
+    result: dict[str, Any] = {
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "command": f"python -m bench.clients --seconds {asked.seconds:g} --rounds {asked.rounds}",
+        **{key: round(statistics.median(one[key] for one in rounds), 3) for key in rounds[0]},
+        "errors": sum(one["errors"] for one in rounds),
+    }
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def one_round(
+    service: Service, classifier: Classifier, files: list[bytes], seconds: float
+) -> dict[str, float]:
+    """The bare encoder at each batch size, then the service with each number of clients."""
+    batch = [bare.pixels(classifier, data) for data in files[: max(BATCHES)]]
+    encode = bare.encoder(classifier)
+    bare_rates = {size: size / bare.seconds(encode, batch[:size], seconds / len(BATCHES)) for size in BATCHES}
+    best = max(bare_rates.values())
+    found = {f"bare_{size}_per_s": rate for size, rate in bare_rates.items()} | {"errors": 0.0}
+    turns = itertools.cycle([service.turn([data], LABELS) for data in files])
+    for clients in CLIENTS:
+        timing = burst(service.port, turns, clients=clients, seconds=seconds)
+        found |= {
+            f"{clients}_per_s": timing.rate,
+            f"{clients}_to_best": timing.rate / best,
+            f"{clients}_p50_ms": timing.median * 1e3,
+            f"{clients}_p99_ms": timing.percentile(0.99) * 1e3,
+        }
+        found["errors"] += timing.errors
+    return found
+
+
+if __name__ == "__main__":
+    main()
