@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import machine, quoted, weights
-from models.encoders.openvino_runner import compile_settings
+from models.encoders.openvino_runner import compile_settings, rows_only
 from models.images.decode import ImageLimits, decode
 from models.images.preprocess import Preprocess
 
@@ -98,7 +98,7 @@ def quantise(graph: Path, calibration: Any, made: Path, *, transformer: bool = F
     import nncf
     import openvino
 
-    model = openvino.Core().read_model(graph)
+    model = rows_only(openvino.Core().read_model(graph))
     dataset = nncf.Dataset([each[None] for each in calibration], lambda batch: [batch])
     kind = nncf.ModelType.TRANSFORMER if transformer else None
     quantised = nncf.quantize(model, dataset, subset_size=len(calibration), model_type=kind)
@@ -109,7 +109,8 @@ def request(graph: Path) -> Any:
     import openvino
 
     settings = {**compile_settings("fp32"), "INFERENCE_NUM_THREADS": 1}
-    return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+    core = openvino.Core()
+    return core.compile_model(rows_only(core.read_model(graph)), "CPU", settings).create_infer_request()
 
 
 def rows(graph: Path, pixels: Any) -> Rows:

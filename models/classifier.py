@@ -39,6 +39,7 @@ from models.scoring import ranking
 from models.scoring.ranking import Ranked
 
 MIB = 1 << 20
+PLACES_BATCH = 8  # pictures: of 1,024 places with 1,152 numbers each these are 38 MB
 PROBE_TIMEOUT_S = 5.0  # for the real forward that must succeed after a failure
 STALLED_S = 60.0  # a longer forward hangs: whoever waits behind it ran out of time at half of this
 
@@ -88,6 +89,7 @@ class Classifier:
         options: ServingOptions,
     ) -> None:
         self.info = info
+        self.grid = encoder.grid
         self._tokens = tokens
         threads = options.decode_threads or os.cpu_count() or 1
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")  # all but forward passes
@@ -98,6 +100,13 @@ class Classifier:
                     "images",
                     encoder.images,
                     max_batch=min(options.max_batch, encoder.best_batch or options.max_batch),
+                    max_queue=options.max_queue,
+                    fills=options.fill_batches,
+                ),
+                Lane(
+                    "places",
+                    encoder.places,
+                    max_batch=min(PLACES_BATCH, options.max_batch),
                     max_queue=options.max_queue,
                     fills=options.fill_batches,
                 ),
@@ -128,6 +137,12 @@ class Classifier:
     def embed_image(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
         """Embed one encoded picture. The future may raise ImageRejected, DeadlineExceeded, Overloaded, …"""
         return self._images.embed(data, deadline=deadline)
+
+    def embed_places(
+        self, data: bytes, *, overlay: bool = False, deadline: float | None = None
+    ) -> Future[EmbeddedImage]:
+        """The same with its `places`, of a model with a `grid`; `overlay`: with a thumbnail to draw on."""
+        return self._images.embed(data, deadline=deadline, explain="overlay" if overlay else "grid")
 
     def embed_texts(
         self, texts: Sequence[str], *, deadline: float | None = None

@@ -64,7 +64,7 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     if name == "openvino" and options.encoder_dir is not None:
         parts = _on_openvino(source, precision, options, options.encoder_dir)
     runner, known, tokenizer = parts or _on_torch(source, device, precision, options)
-    encoder = Encoder(runner, device=device, end_of_text=known.end_of_text)
+    encoder = Encoder(runner, device=device, end_of_text=known.end_of_text, grid=known.grid)
     info = _describe(source, known, encoder, precision)
     tokens = Tokens(tokenizer, known.context_length)
     classifier = Classifier(info, encoder, known.preprocess, tokens, options.serving)
@@ -159,4 +159,5 @@ def _describe(source: files.Source, known: Description, encoder: Encoder, precis
         parameters=known.parameters,
         default_template="plain" if source.name == catalogue.EMBEDDED else "photo",
         note=row.note if row else "",
+        explain=known.grid.method if known.grid else None,
     )

@@ -77,6 +77,10 @@ def classify(
         Path | None, typer.Option(help="Move each picture into a folder of its best label, in here.")
     ] = None,
     link_to: Annotated[Path | None, typer.Option(help="The same with symbolic links.")] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Draw where in each picture its three best labels are, into this folder."),
+    ] = None,
     server: Annotated[
         str | None, typer.Option(help="Ask a running service, http://host:port, in place of a model here.")
     ] = None,
@@ -95,6 +99,7 @@ def classify(
     from app.cli import label_set_argument
     from app.cli import question as questions
     from app.cli.batch.outputs import Output
+    from app.cli.batch.overlays import Overlays
     from app.cli.batch.run import Job
     from app.cli.batch.sorting import Sorter
     from app.cli.batch.sources import Sources
@@ -115,9 +120,10 @@ def classify(
         fields = questions.fields_of(*options, top_k)
         question = questions.question_of_fields(fields)
         if server:
-            start = _remote(server, fields | ({"model": model} if model else {}), api_key)
+            more = ({"model": model} if model else {}) | ({"explain": "overlay"} if explain else {})
+            start = _remote(server, fields | more, api_key)
         else:
-            start = _local(question, settings)
+            start = _local(question, settings, explains=explain is not None)
         sorted_to = move_to or link_to
         sources = Sources(tuple(pictures or ()), from_stdin, sorted_to)
         sources.check()
@@ -134,7 +140,8 @@ def classify(
         sorter = Sorter(sorted_to, move=move_to is not None) if sorted_to else None
         shown = _Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
         ahead = max(64, BATCHES_AHEAD * settings.max_batch)
-        job = Job(sources, start, shown, kept, sorter, ahead, bar=shown.leaves_room_for_a_bar)
+        overlays = Overlays(explain) if explain else None
+        job = Job(sources, start, shown, kept, sorter, ahead, shown.leaves_room_for_a_bar, overlays)
         raise _finished(job, shown)
     except CandidError as error:
         raise failed(error.message) from error
@@ -213,15 +220,17 @@ def _summary(tally: Tally, job: Job) -> str:
     return words + (f": {job.output.path}" if job.output else "")
 
 
-def _local(question: Question, settings: Settings) -> Callable[[], Asker]:
+def _local(question: Question, settings: Settings, *, explains: bool) -> Callable[[], Asker]:
     def start() -> Asker:
         import models
         from app.cli.batch import local
         from app.model_loading import load_options
+        from app.requests.classify import Explaining
 
         classifier = models.load(settings.specs[0], local.for_many(load_options(settings)))
         try:
-            return local.Local(classifier, question, settings)
+            explaining = Explaining(overlay=True) if explains else None
+            return local.Local(classifier, question, settings, explaining)
         except BaseException:
             classifier.close()
             raise

@@ -13,9 +13,22 @@ from app.requests.pictures import Images, read_pictures
 from app.requests.question import Question, question_of
 from app.schemas.requests import ClassifyBody
 from app.settings import Settings
+from models.errors import InvalidRequest
 
+MAX_OVERLAYS: Final = 64
+"""Pictures × labels drawn for one request: each takes 60 ms and up to a megabyte."""
+EXPLAINED: Final = 3
+"""Labels that are explained unless `explain_top_k` says otherwise."""
 TEXTS_OF_A_LABEL: Final = 150
 """That a label may have when it is an object: aliases, descriptions, prompts (`label_set.MAX_TEXTS` each)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    """What is asked of each picture beside its ranking."""
+
+    top_k: int = EXPLAINED  # labels, the best first
+    overlay: bool = False  # draw them, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,7 @@ class ClassifyRequest:
     embeddings: tuple[Any, ...]
     question: Question
     model: str | None
+    explaining: Explaining | None = None
 
 
 async def read_classify(request: Request, settings: Settings) -> ClassifyRequest:
@@ -40,4 +54,24 @@ async def read_classify(request: Request, settings: Settings) -> ClassifyRequest
     texts = sum(1 if isinstance(label, str) else TEXTS_OF_A_LABEL for label in body.labels)
     question = await offload_many(texts, question_of, body)
     check_places(question.places, len(images) or len(body.embeddings))
-    return ClassifyRequest(images, tuple(body.embeddings), question, body.model)
+    explaining = explaining_of(body, len(images))
+    return ClassifyRequest(images, tuple(body.embeddings), question, body.model, explaining)
+
+
+def explaining_of(body: ClassifyBody, pictures: int) -> Explaining | None:
+    """Raises InvalidRequest where nothing can be explained, or too much would be drawn."""
+    if not body.explain:
+        if body.explain_top_k is not None:
+            raise InvalidRequest("explain_top_k goes with explain", field="explain_top_k")
+        return None
+    if body.embeddings:
+        raise InvalidRequest(
+            "explain needs the pictures themselves: embeddings do not say where", field="explain"
+        )
+    asked = Explaining(body.explain_top_k or EXPLAINED, overlay=body.explain == "overlay")
+    if asked.overlay and pictures * asked.top_k > MAX_OVERLAYS:
+        raise InvalidRequest(
+            f"explain: {pictures} pictures × {asked.top_k} labels to draw; at most {MAX_OVERLAYS} at once",
+            field="explain",
+        )
+    return asked

@@ -58,6 +58,7 @@ MODELS: Final[_Answer] = {
             "parameters": 151277313,
             "fingerprint": "3f1c…",
             "note": "The original CLIP.",
+            "explain": "naclip",
         }
     ],
 }

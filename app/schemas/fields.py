@@ -67,6 +67,14 @@ def _label(value: Any) -> Any:
     return small_object(value, "must be a string, or an object with a label")
 
 
+def _explain(value: Any) -> Any:
+    """A form's texts as JSON has them."""
+    read = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(read, bool) and read != "overlay":
+        raise ValueError("must be true, false or overlay")
+    return read
+
+
 def _picture(value: Any) -> Any:
     if isinstance(value, str):
         return {"data": value}
@@ -167,6 +175,15 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 ModeField = Annotated[
     Mode,
     Field(description="`single`: one of the labels, probabilities add up to 1. `multi`: each by itself."),
+]
+Explain = Annotated[
+    Any,
+    AfterValidator(_explain),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"const": "overlay"}]}),
+    Field(
+        description="Say of each picture where its best labels are; `overlay`: draw it as PNG, too. Not for "
+        "`embeddings`."
+    ),
 ]
 Domain = Annotated[Text, Field(description='What kind of thing all labels are: "food", "bird".')]
 ModelName = Annotated[Text | None, Field(description="A loaded model's name; none: the first one.")]

@@ -13,6 +13,7 @@ from app.schemas.fields import (
     BASE64,
     Body,
     Domain,
+    Explain,
     Labels,
     ModeField,
     ModelName,
@@ -54,6 +55,10 @@ class ClassifyBody(PicturesOrVectorsBody):
     reject_threshold: Share | None = Field(None, description="Score below which it fits none.")
     calibrated: bool | None = Field(
         None, description="Divide by a fitted temperature; none: if the label set has one of its own."
+    )
+    explain: Explain | None = None
+    explain_top_k: int | None = Field(
+        None, ge=1, le=10, description="With `explain`: of so many labels; none: 3."
     )
 
 

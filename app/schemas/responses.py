@@ -80,6 +80,30 @@ class LabelSetVersion(BaseModel):
     version: int
 
 
+class ExplainedLabel(BaseModel):
+    """Where one label is."""
+
+    label: str
+    relevance: list[list[float]] = Field(description="Of each place to the label's words, row by row.")
+    overlay: str | None = Field(None, description="With `explain=overlay`: the picture with it, a data URI.")
+
+
+class Explanation(BaseModel):
+    """With `explain`: where in the picture its best labels are."""
+
+    method: Literal["cam", "naclip", "maskclip"] = Field(
+        description="`cam`: a label's relevances add up to its similarity. `naclip`, `maskclip`: each is the "
+        "cosine of place and label."
+    )
+    box: list[float] = Field(
+        description="What the grid covers: left, top, right, bottom, in pixels of the upright picture. Less "
+        "than the picture where the model is shown a part of it."
+    )
+    rows: int
+    columns: int
+    labels: list[ExplainedLabel]
+
+
 class Result(BaseModel):
     """One picture's answer: a ranking, or an error in its place."""
 
@@ -89,6 +113,7 @@ class Result(BaseModel):
     ranking: list[Rank] | None = None
     rejection: Rejected | None = None
     tree: Tree | None = None
+    explanation: Explanation | None = None
     error: ErrorDetail | None = None
 
 
@@ -174,6 +199,7 @@ class ModelCard(BaseModel):
     parameters: int
     fingerprint: str
     note: str
+    explain: str | None = Field(description="By which method it explains; null: it cannot.")
 
 
 class ModelList(BaseModel):

@@ -17,6 +17,7 @@ from app.requests.classify import ClassifyRequest
 from app.requests.limits import check_places
 from app.requests.vectors import vectors_of
 from app.service.embedding import embed_each
+from app.service.explanation import explainer
 from app.service.label_set_scorers import LabelSetScorers
 from app.service.rendering import OneList, about, answer_of, to_json
 from app.service.scorer import LabelSetScorer
@@ -43,6 +44,8 @@ class Answering:
         self._reserve = reserve  # takes bytes; raises when there is no room for them
         self._slowest = {"decode": 0.0, "queue": 0.0, "encode": 0.0}  # ms
         self._scorer: LabelSetScorer | None = None
+        explaining = asked.explaining
+        self._explainer = explainer(classifier, explaining, len(asked.images)) if explaining else None
 
     async def document(self, deadline: float) -> bytes:
         """All answers as one JSON document, in the order of the pictures."""
@@ -76,7 +79,8 @@ class Answering:
         making = asyncio.create_task(self._make(deadline, at_once))
         try:
             vectors = await offload_many(len(embeddings) * dim // 8, vectors_of, embeddings, dim)
-            async with aclosing(embed_each(self._classifier, images, deadline)) as outcomes:
+            embedding = embed_each(self._classifier, images, deadline, self._asked.explaining)
+            async with aclosing(embedding) as outcomes:
                 async for index, outcome in outcomes:
                     shown = head(index, images[index].name)
                     if isinstance(outcome, Exception):
@@ -87,7 +91,7 @@ class Answering:
                         continue
                     self._time(outcome)
                     shown |= {"width": outcome.width, "height": outcome.height}
-                    yield index, await self._result(await making, shown, outcome.vector)
+                    yield index, await self._result(await making, shown, outcome.vector, outcome)
             for index, vector in enumerate(vectors):
                 yield index, await self._result(await making, head(index, None), vector)
             await making
@@ -108,18 +112,28 @@ class Answering:
         """For the answers to so many pictures."""
         top_k = self._asked.question.top_k
         one = await offload_many(len(labels), ranking_bytes, labels, top_k, is_tree=is_tree)
-        self._reserve(pictures * one)
+        of_explanation = self._explainer.room if self._explainer else 0
+        # Places are held until the last picture is answered, whichever way.
+        self._reserve(pictures * one + self._pictures * of_explanation)
 
     async def _result(
-        self, scorer: LabelSetScorer, head: dict[str, Any], vector: NDArray[np.float32]
+        self,
+        scorer: LabelSetScorer,
+        head: dict[str, Any],
+        vector: NDArray[np.float32],
+        picture: EmbeddedImage | None = None,
     ) -> bytes:
-        top_k = self._asked.question.top_k
+        top_k, explainer = self._asked.question.top_k, self._explainer
 
         def render() -> bytes:
-            return to_json(head | answer_of(scorer, vector, top_k))
+            shown = answer_of(scorer, vector, top_k)
+            if explainer is not None and picture is not None:
+                shown["explanation"] = explainer.explain(scorer, picture, shown["ranking"])
+            return to_json(head | shown)
 
         # All pictures' work together: one after another they would hold up the event loop as well.
-        return await offload_many(scorer.work(top_k) * self._pictures, render)
+        one = scorer.work(top_k) + (explainer.work if explainer else 0)
+        return await offload_many(one * self._pictures, render)
 
     def _time(self, image: EmbeddedImage) -> None:
         times = {"decode": image.decode_ms, "queue": image.queue_ms, "encode": image.encode_ms}

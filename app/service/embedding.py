@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.requests.body import offload_many
+from app.requests.classify import Explaining
 from app.requests.uploads import Upload, UploadedImage, UploadedText
 from models.errors import EncoderFailed, ImageRejected
 
@@ -26,20 +28,26 @@ Outcome: TypeAlias = "EmbeddedImage | ImageRejected | EncoderFailed"
 
 
 async def embed_each(
-    classifier: Classifier, images: Sequence[UploadedImage], deadline: float
+    classifier: Classifier,
+    images: Sequence[UploadedImage],
+    deadline: float,
+    explaining: Explaining | None = None,
 ) -> AsyncGenerator[tuple[int, Outcome], None]:
     """Each picture's index with its embedding or its own error, in the order in which they are ready.
 
-    Any other error (no time, no room) is the request's, and raised.
+    To be explained, they come with their places. Any other error (no time, no room) is the request's.
     """
     room = asyncio.Semaphore(AHEAD)
+    embedded = classifier.embed_image
+    if explaining is not None:
+        embedded = partial(classifier.embed_places, overlay=explaining.overlay)
 
     async def embed(index: int, image: UploadedImage) -> tuple[int, Outcome]:
         try:
             if isinstance(image.data, ImageRejected):
                 raise image.data
             async with room:
-                return index, await asyncio.wrap_future(classifier.embed_image(image.data, deadline=deadline))
+                return index, await asyncio.wrap_future(embedded(image.data, deadline=deadline))
         except ImageRejected as error:
             return index, ImageRejected(error.reason, error.message, field=image.field)
         except EncoderFailed as error:

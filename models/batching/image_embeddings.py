@@ -11,19 +11,33 @@ import logging
 import time
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.batching.batcher import Batcher, Encoded
 from models.batching.futures import go_on, resolve
 from models.batching.lru_cache import LRUCache
 from models.errors import CandidError, DeadlineExceeded, EncoderFailed, ShuttingDown
-from models.images import decode
+from models.images import decode, overlay
 from models.images.decode import ImageLimits
 from models.images.preprocess import Preprocess
 
 logger = logging.getLogger(__name__)
+
+Explain = Literal["grid", "overlay"] | None
+"""Whether a picture's places are wanted too, and with them a thumbnail to draw on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where in a picture its embedding comes from."""
+
+    vectors: NDArray[np.float32]  # (P, D), row by row
+    box: overlay.Box  # px of the upright picture that they cover
+    thumbnail: Image.Image | None  # for overlays, where asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class EmbeddedImage:
     decode_ms: float
     queue_ms: float
     encode_ms: float
+    places: Places | None = None  # where asked for; never kept in the cache
 
 
 class ImageEmbeddings:
@@ -60,24 +75,31 @@ class ImageEmbeddings:
         self.cache: LRUCache[bytes, EmbeddedImage] = LRUCache(max_bytes)  # by the SHA-256 of the file
         self.closes_at: float | None = None  # time.monotonic() after which nothing more is decoded
 
-    def embed(self, data: bytes, *, deadline: float | None = None) -> Future[EmbeddedImage]:
+    def embed(
+        self, data: bytes, *, deadline: float | None = None, explain: Explain = None
+    ) -> Future[EmbeddedImage]:
         """Embed one encoded picture. Raises ShuttingDown at once when the pool takes no more."""
         done: Future[EmbeddedImage] = Future()
-        self._batcher.expect("images", 1)
+        lane = "places" if explain else "images"
+        self._batcher.expect(lane, 1)
         try:
-            self._executor.submit(self._run, data, deadline, done)
+            self._executor.submit(self._run, data, deadline, explain, done)
         except RuntimeError as error:
-            self._batcher.expect("images", -1)
+            self._batcher.expect(lane, -1)
             raise ShuttingDown("the model is shutting down") from error
         return done
 
-    def _run(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
+    def _run(
+        self, data: bytes, deadline: float | None, explain: Explain, done: Future[EmbeddedImage]
+    ) -> None:
         try:
-            self._decode(data, deadline, done)
+            self._decode(data, deadline, explain, done)
         finally:
-            self._batcher.expect("images", -1)
+            self._batcher.expect("places" if explain else "images", -1)
 
-    def _decode(self, data: bytes, deadline: float | None, done: Future[EmbeddedImage]) -> None:
+    def _decode(
+        self, data: bytes, deadline: float | None, explain: Explain, done: Future[EmbeddedImage]
+    ) -> None:
         """In the pool: bytes to the model's pixels, then on to the worker."""
         if done.cancelled():
             return
@@ -87,16 +109,19 @@ class ImageEmbeddings:
             started = time.monotonic()
             if self.closes_at is not None and started >= self.closes_at:
                 raise ShuttingDown("the model is shutting down")
-            digest = hashlib.sha256(data).digest() if self._caches else b""
-            known = self.cache.get(digest) if self._caches else None
+            caches = self._caches and not explain
+            digest = hashlib.sha256(data).digest() if caches else b""
+            known = self.cache.get(digest) if caches else None
             if known is not None:
                 decode_ms = (time.monotonic() - started) * 1e3
                 resolve(done, result=replace(known, decode_ms=decode_ms, queue_ms=0.0, encode_ms=0.0))
                 return
             picture = decode.decode(data, self._limits, at_least=self._at_least)
             pixels = self._preprocess.pixels(picture.rgb)  # (3, S, S) uint8
+            drawn_on = explain == "overlay"
+            thumbnail = overlay.thumbnail(picture.rgb, picture.width, picture.height) if drawn_on else None
             decode_ms = (time.monotonic() - started) * 1e3
-            job = self._batcher.submit("images", pixels, deadline=deadline)
+            job = self._batcher.submit("places" if explain else "images", pixels, deadline=deadline)
         except CandidError as error:
             resolve(done, error=error)
             return
@@ -115,9 +140,13 @@ class ImageEmbeddings:
         width, height = picture.width, picture.height  # what waits must not hold the picture itself
 
         def encoded(result: Encoded[NDArray[np.float32]]) -> EmbeddedImage:
-            vector = result.value.copy()  # a view would keep its whole batch alive
-            embedded = EmbeddedImage(vector, width, height, decode_ms, result.queue_ms, result.encode_ms)
-            self.cache.put(digest, embedded, vector.nbytes)
+            value = result.value.copy()  # a view would keep its whole batch alive
+            cost = decode_ms, result.queue_ms, result.encode_ms
+            if explain:  # (1 + P, D)
+                places = Places(value[1:], self._preprocess.box(width, height), thumbnail)
+                return EmbeddedImage(value[0], width, height, *cost, places)
+            embedded = EmbeddedImage(value, width, height, *cost)
+            self.cache.put(digest, embedded, value.nbytes)
             return embedded
 
         go_on(job, done, encoded)

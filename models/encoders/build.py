@@ -37,6 +37,7 @@ def build(
         logit_bias=towers.logit_bias,
         parameters=parameters,
         tokenizer=spec,
+        grid=towers.places.grid if towers.places else None,
     )
     return towers, description, spec.make() if spec else OpenClipTokenizer(tokenizer)
 

@@ -108,6 +108,12 @@ class CudaRunner:
         return self._run(self._image, pixels)
 
     @torch.inference_mode()
+    def places(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> (B, 1 + P, D); never recorded, because few ask."""
+        assert self._towers.places is not None, "only towers with a grid are asked"
+        return self._run(self._towers.places, pixels)
+
+    @torch.inference_mode()
     def texts(self, ids: Ids, end: Ids | None) -> Rows:
         """(N, l), ends (N,) or None -> unit rows (N, D)."""
         return self._run(self._towers.text, ids) if end is None else self._run(self._towers.text, ids, end)

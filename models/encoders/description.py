@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from models.encoders.encoder import EndOfText
+from models.encoders.encoder import EndOfText, Grid
 from models.images.preprocess import Preprocess
 from models.pretrained.tokenizer import TokenizerSpec
 
@@ -27,6 +27,7 @@ class Description:
     logit_bias: float | None  # SigLIP's
     parameters: int
     tokenizer: TokenizerSpec | None  # None: open_clip's own is needed
+    grid: Grid | None  # None: no place of a picture can be told from another
 
     def write(self, folder: Path) -> None:
         """Into files of `folder`. Raises OSError."""
@@ -40,12 +41,15 @@ class Description:
 def read(folder: Path) -> Description:
     """What `write` wrote. Raises OSError."""
     known: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    preprocess, end, tokenizer = (known.pop(name) for name in ("preprocess", "end_of_text", "tokenizer"))
+    preprocess, end, tokenizer, grid = (
+        known.pop(name) for name in ("preprocess", "end_of_text", "tokenizer", "grid")
+    )
     if tokenizer and tokenizer["json"]:
         tokenizer["json"] = (folder / tokenizer["json"]).read_text(encoding="utf-8")
     return Description(
         preprocess=Preprocess(**preprocess | {name: tuple(preprocess[name]) for name in _PAIRS}),
         end_of_text=EndOfText(**end) if end else None,
         tokenizer=TokenizerSpec(**tokenizer) if tokenizer else None,
+        grid=Grid(**grid) if grid else None,
         **known,
     )

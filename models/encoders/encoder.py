@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,23 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 Rows = NDArray[np.float32]
+
+
+Method = Literal["cam", "naclip", "maskclip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The places of a picture that a tower tells apart, and by which method (see `places.tower`)."""
+
+    method: Method
+    rows: int
+    columns: int
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the places' vectors add up to the picture's."""
+        return self.method == "cam"
 
 
 class Runner(Protocol):
@@ -36,6 +53,9 @@ class Runner(Protocol):
     def images(self, pixels: Pixels) -> Rows:
         """(B, 3, S, S) -> (B, D)."""
 
+    def places(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> (B, 1 + P, D): the picture's row, then its places'. For towers with a grid."""
+
     def texts(self, ids: Ids, end: Ids | None) -> Rows:
         """(N, l) and, for towers that are trimmed, each text's end (N,) -> (N, D)."""
 
@@ -55,9 +75,12 @@ class EndOfText:
 class Encoder:
     """Both towers of one model, ready to run."""
 
-    def __init__(self, runner: Runner, *, device: str, end_of_text: EndOfText | None) -> None:
+    def __init__(
+        self, runner: Runner, *, device: str, end_of_text: EndOfText | None, grid: Grid | None = None
+    ) -> None:
         self._runner = runner
         self._end_of_text = end_of_text  # None: the text tower attends to its padding and is run whole
+        self.grid = grid  # None: it has no places
         self.device = device
         self.name = runner.name
         self.workers = runner.workers
@@ -66,6 +89,10 @@ class Encoder:
     def images(self, pixels: Sequence[Pixels]) -> Rows:
         """Embed pictures: B of (3, S, S) -> unit rows (B, D)."""
         return self._runner.images(np.stack(pixels))  # bytes: a quarter of what floats would take
+
+    def places(self, pixels: Sequence[Pixels]) -> Rows:
+        """Embed pictures and their places: B of (3, S, S) -> (B, 1 + P, D), the pictures' unit rows first."""
+        return self._runner.places(np.stack(pixels))
 
     def texts(self, ids: Ids) -> Rows:
         """Embed texts: int64 (N, context_length) -> unit rows (N, D)."""

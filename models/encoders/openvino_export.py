@@ -40,11 +40,24 @@ def make(towers: Towers, description: Description, export: Export) -> None:
     logger.info("towers exported for OpenVINO to %s in %.1f s", export.folder, time.monotonic() - began)
 
 
+class RowsAndPlaces(torch.nn.Module):
+    """One graph for both, so that the weights are kept once; whoever wants the rows alone cuts it short."""
+
+    def __init__(self, places: torch.nn.Module) -> None:
+        super().__init__()
+        self.places = places
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        both = self.places(pixels)  # (B, 1 + P, D)
+        return both[:, 0], both
+
+
 def write(towers: Towers, folder: Path) -> None:
     """Trace both towers and write their graphs. Batches and, where trimmed, text lengths stay open."""
     height, width = towers.image_size
     pixels = torch.zeros(2, 3, height, width, dtype=torch.uint8)
-    _export(towers.image, (pixels,), [(-1, 3, height, width)], folder / IMAGES)
+    images = towers.image if towers.places is None else RowsAndPlaces(towers.places).eval()
+    _export(images, (pixels,), [(-1, 3, height, width)], folder / IMAGES)
     length = towers.context_length
     if towers.end_of_text is None:
         _export(towers.text, (torch.ones(2, length, dtype=torch.int64),), [(-1, length)], folder / TEXTS)
@@ -89,12 +102,19 @@ def check(towers: Towers, runner: OpenVinoRunner) -> None:
     for count in (1, 3):
         pixels = random.integers(0, 256, (count, 3, height, width), dtype=np.uint8)
         _same(reference.images(pixels), runner.images(pixels), "pictures")
+        if towers.places is not None:
+            _same(_unit(reference.places(pixels)), _unit(runner.places(pixels)), "places")
         length = (
             towers.context_length if towers.end_of_text is None else min(4 + count, towers.context_length)
         )
         ids = random.integers(1, 400, (count, length))
         end = None if towers.end_of_text is None else np.arange(length - count, length)
         _same(reference.texts(ids, end), runner.texts(ids, end), "texts")
+
+
+def _unit(places: Rows) -> Rows:
+    """Each row by itself: (…, D), of any length but 0."""
+    return places / np.linalg.norm(places, axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _same(ours: Rows, theirs: Rows, what: str) -> None:

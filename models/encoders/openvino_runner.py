@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -20,8 +21,8 @@ from models.encoders.encoder import Ids, Pixels, Rows
 from models.encoders.export_cache import Export
 from models.pretrained.files import Source
 
-# Raised when openvino_export, towers, class_token or description change what is kept.
-EXPORT_VERSION: Final = 4
+# Raised when openvino_export, towers, class_token, places or description change what is kept.
+EXPORT_VERSION: Final = 5
 IMAGES, TEXTS = "images.xml", "texts.xml"
 HINTS: Final = {"fp32": "f32", "bf16": "bf16"}  # precisions that are offered, by OpenVINO's name
 
@@ -31,7 +32,10 @@ class ExportFailed(Exception):
 
 
 class OpenVinoRunner:
-    """Two compiled graphs, each with one request that is used again."""
+    """Compiled graphs, each with one request that is used again.
+
+    That of the places is compiled when first asked for: it holds the image tower's weights once more.
+    """
 
     name: Final = "openvino"
     workers: Final = 1
@@ -40,21 +44,31 @@ class OpenVinoRunner:
         """Compile the export in `folder`. Raises ExportFailed when this CPU has no such precision."""
         settings = compile_settings(precision)
         core: Any = openvino.Core()
+        whole = core.read_model(folder / IMAGES)  # its weights stay in the file
+        rows = rows_only(whole)
 
-        def compiled(name: str) -> tuple[Any, int]:
-            graph = core.read_model(folder / name)
-            return core.compile_model(graph, "CPU", settings), best_batch(graph)
+        def compiled(graph: Any) -> Any:
+            return core.compile_model(graph, "CPU", settings)
 
         with ThreadPoolExecutor(2, thread_name_prefix="candid-compile") as beside:
-            (images, self.best_batch), (texts, _) = beside.map(compiled, (IMAGES, TEXTS))
+            images, texts = beside.map(compiled, (rows, folder / TEXTS))
+        self.best_batch = best_batch(rows)
         runs_in = images.get_property("INFERENCE_PRECISION_HINT").to_string()
         if runs_in != HINTS[precision]:
             raise ExportFailed(f"OpenVINO computes in {runs_in} on this CPU, not in {precision}")
         self._images, self._texts = (graph.create_infer_request() for graph in (images, texts))
+        self._compiled: Callable[[], Any] = lambda: compiled(whole)
+        self._places: Any = None  # until they are asked for
 
     def images(self, pixels: Pixels) -> Rows:
         """(B, 3, S, S) -> unit rows (B, D)."""
         return _run(self._images, pixels)
+
+    def places(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> (B, 1 + P, D)."""
+        if self._places is None:
+            self._places = self._compiled().create_infer_request()
+        return _run(self._places, pixels, output=1)
 
     def texts(self, ids: Ids, end: Ids | None) -> Rows:
         """(N, l), ends (N,) or None -> unit rows (N, D)."""
@@ -92,9 +106,14 @@ def compile_settings(precision: str) -> dict[str, Any]:
     return settings
 
 
-def _run(request: Any, *inputs: NDArray[Any]) -> Rows:
+def rows_only(images: Any) -> Any:
+    """The graph of IMAGES without what only its second output, the places, needs."""
+    return openvino.Model([images.get_results()[0]], images.get_parameters())
+
+
+def _run(request: Any, *inputs: NDArray[Any], output: int = 0) -> Rows:
     arrays = [np.ascontiguousarray(each) for each in inputs]
-    rows: Rows = request.infer(arrays, share_inputs=True)[0]  # a copy of the request's own memory
+    rows: Rows = request.infer(arrays, share_inputs=True)[output]  # a copy of the request's own memory
     return rows
 
 

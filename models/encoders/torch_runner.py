@@ -28,6 +28,12 @@ class TorchRunner:
         return self._host(self._towers.image(self._upload(pixels)))
 
     @torch.inference_mode()
+    def places(self, pixels: Pixels) -> Rows:
+        """(B, 3, S, S) -> (B, 1 + P, D)."""
+        assert self._towers.places is not None, "only towers with a grid are asked"
+        return self._host(self._towers.places(self._upload(pixels)))
+
+    @torch.inference_mode()
     def texts(self, ids: Ids, end: Ids | None) -> Rows:
         """(N, l), ends (N,) or None -> unit rows (N, D)."""
         return self._host(self._towers.text(self._upload(ids), None if end is None else self._upload(end)))

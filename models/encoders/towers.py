@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from models.encoders.class_token import leave_out_patches
 from models.encoders.encoder import EndOfText
+from models.encoders.places.tower import places_tower
 from models.images.preprocess import Preprocess
 
 
@@ -48,8 +49,11 @@ class ImageTower(torch.nn.Module):
         self._dtype = dtype
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        batch = self.normalise(pixels).to(self._dtype)  # (B, 3, S, S)
-        return F.normalize(self.model.encode_image(batch).float(), dim=-1)  # (B, D)
+        return F.normalize(self.model.encode_image(self.prepared(pixels)).float(), dim=-1)  # (B, D)
+
+    def prepared(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What the model looks at: (B, 3, S, S), in its own precision."""
+        return self.normalise(pixels).to(self._dtype)  # type: ignore[no-any-return]
 
 
 def fold_branches(visual: torch.nn.Module) -> None:
@@ -88,6 +92,7 @@ class Towers:
         model = model.eval().requires_grad_(False)
         device = next(model.parameters()).device
         self.image = ImageTower(model, preprocess, dtype).eval().to(device)
+        self.places = places_tower(self.image, preprocess.size)
         self.text = TextTower(model).eval()
         self.image_size = preprocess.size
         self.context_length = int(getattr(model, "context_length", 77))

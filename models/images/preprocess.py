@@ -51,16 +51,28 @@ class Preprocess:
         across, down = self._resized(*rgb.size)
         if self.resize_mode == "longest":
             canvas = np.full((3, height, width), self.fill_color, dtype=np.uint8)
-            left, top = (width - across) // 2, (height - down) // 2
+            left, top = (-edge for edge in self._corner(across, down))
             canvas[:, top : top + down, left : left + across] = self._resize(rgb, across, down)
             return canvas
-        left, top = round((across - width) / 2), round((down - height) / 2)  # half to even, as open_clip's
+        left, top = self._corner(across, down)
         if across * down > _MAX_RESIZED_PIXELS:
             x, y = rgb.width / across, rgb.height / down  # source pixels per resized pixel
             box = (left * x, top * y, min((left + width) * x, rgb.width), min((top + height) * y, rgb.height))
             return np.ascontiguousarray(_planes(rgb.resize((width, height), self._filter(), box=box)))
         resized = self._resize(rgb, across, down)
         return np.ascontiguousarray(resized[:, top : top + height, left : left + width])
+
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Where in a picture of that size (px) the model looks: left, top, right, bottom.
+
+        Less than the picture where it is cropped, more than it where bars are put beside it.
+        """
+        if self.resize_mode == "squash":
+            return 0.0, 0.0, float(width), float(height)
+        across, down = self._resized(width, height)
+        x, y = width / across, height / down  # px of the picture for one of the resized picture
+        left, top = self._corner(across, down)
+        return left * x, top * y, (left + self.size[1]) * x, (top + self.size[0]) * y
 
     def _resize(self, rgb: Image.Image, across: int, down: int) -> Pixels:
         """Without a crop: (3, down, across)."""
@@ -75,6 +87,13 @@ class Preprocess:
         ratios = (height / target_height, width / target_width)
         ratio = max(ratios) if self.resize_mode == "longest" else min(ratios)
         return max(1, round(width / ratio)), max(1, round(height / ratio))
+
+    def _corner(self, across: int, down: int) -> tuple[int, int]:
+        """Left and top of the model's pixels in a resized picture; negative where bars are put beside it."""
+        beside, above = across - self.size[1], down - self.size[0]
+        if self.resize_mode == "longest":
+            return -(-beside // 2), -(-above // 2)
+        return round(beside / 2), round(above / 2)  # half to even, as open_clip's
 
     def _filter(self) -> Image.Resampling:
         # open_clip forgets the interpolation when the target is not square and the mode is "shortest".

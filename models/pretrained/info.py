@@ -30,3 +30,4 @@ class ModelInfo:
     parameters: int
     default_template: str  # name of a preset
     note: str
+    explain: str | None  # by which method; None: it cannot

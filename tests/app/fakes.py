@@ -46,6 +46,7 @@ class FakeClassifier:
     is_ready: bool = True
     given: list[Future[Any]] = field(default_factory=list)
     info: Any = field(default_factory=lambda: SimpleNamespace(**INFO))
+    grid: Any = None  # it cannot explain
 
     def vectors(self, count: int) -> Any:
         """(N, D), all the same."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.batch.run import Pending
 from app.cli.label_set_argument import prepare
+from app.requests.classify import Explaining
 from app.requests.question import Question
+from app.service.explanation import explainer
 from app.service.rendering import about, answer_of
 from app.settings import Settings
 from models.errors import EncoderFailed, ImageRejected
@@ -23,15 +25,25 @@ if TYPE_CHECKING:
 class Local:
     """One loaded model and one question."""
 
-    def __init__(self, classifier: Classifier, question: Question, settings: Settings) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        question: Question,
+        settings: Settings,
+        explaining: Explaining | None = None,
+    ) -> None:
         self._classifier, self._top_k = classifier, question.top_k
+        self._explainer = explainer(classifier, explaining, 1) if explaining else None
         self._scorer = prepare(question, classifier, settings)
         self.warnings = self._scorer.warnings
         self.told = {"model": classifier.info.name, **about(self._scorer)}
 
     def ask(self, data: bytes) -> Pending:
         """Begin with one picture; what is returned waits for its answer, or its own `error`."""
-        future = self._classifier.embed_image(data)
+        if self._explainer is not None:
+            future = self._classifier.embed_places(data, overlay=self._explainer.asked.overlay)
+        else:
+            future = self._classifier.embed_image(data)
         return lambda: self._answer(future)
 
     def close(self) -> None:
@@ -46,11 +58,10 @@ class Local:
             if not self._classifier.ready():
                 raise
             return {"error": {"code": error.code, "message": error.message}}  # this picture's own fault
-        return {
-            "width": embedded.width,
-            "height": embedded.height,
-            **answer_of(self._scorer, embedded.vector, self._top_k),
-        }
+        shown = answer_of(self._scorer, embedded.vector, self._top_k)
+        if self._explainer is not None:
+            shown["explanation"] = self._explainer.explain(self._scorer, embedded, shown["ranking"])
+        return {"width": embedded.width, "height": embedded.height, **shown}
 
 
 def for_many(options: LoadOptions) -> LoadOptions:

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from app.cli.batch.outputs import Output
+from app.cli.batch.overlays import Overlays
 from app.cli.batch.sorting import Sorter
 from app.cli.batch.sources import SourcePicture, Sources
 from models.batching.read_ahead import read_ahead
@@ -51,6 +52,7 @@ class Job:
     sorter: Sorter | None = None
     ahead: int = 64  # pictures under way
     bar: bool = True  # on standard error, if that is a terminal
+    overlays: Overlays | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +131,8 @@ def _keep(job: Job, tally: Tally, found: SourcePicture, answer: Answer) -> None:
         target = None if "error" in answer else job.sorter.place(found.path, answer)
         answer = answer | ({"sorted_to": str(target)} if target else {})
         tally.unsorted += target is None
+    if job.overlays is not None:
+        job.overlays.write(found.name, answer)
     if job.output is not None:
         job.output.write(found.name, answer)
     if job.sorter is not None and found.path is not None and target is not None:

@@ -120,10 +120,10 @@ def test_an_export_that_answers_otherwise_is_refused(
 
     def forged(tower, example, shapes, path) -> None:
         if path.name == openvino_export.IMAGES:
-            tower.normalise.mean.add_(0.5)
+            tower.places.image.normalise.mean.add_(0.5)
         honest(tower, example, shapes, path)
         if path.name == openvino_export.IMAGES:
-            tower.normalise.mean.sub_(0.5)
+            tower.places.image.normalise.mean.sub_(0.5)
 
     monkeypatch.setattr(openvino_export, "_export", forged)
     with pytest.raises(ModelUnavailable, match="are not torch's"):

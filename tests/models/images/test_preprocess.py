@@ -11,7 +11,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from models.encoders.towers import Normalise
-from models.images.preprocess import Preprocess, from_open_clip
+from models.images.preprocess import Preprocess, ResizeMode, from_open_clip
 
 SIGLIP = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 CONFIGS: list[dict[str, Any]] = [
@@ -111,3 +111,20 @@ def test_a_drafted_photograph_is_nearly_the_exact_one() -> None:
     drafted = exact.reduce(2)
     difference = preprocess.pixels(exact).astype(int) - preprocess.pixels(drafted)
     assert np.abs(difference).mean() < 2  # of 255
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("size", [(200, 100), (90, 240), (128, 128)])
+def test_the_box_is_where_the_pixels_come_from(mode: ResizeMode, size: tuple[int, int]) -> None:
+    """On a picture whose red is the column and whose green is the row, in pixels."""
+    width, height = size
+    row, column = np.mgrid[:height, :width]
+    rgb = Image.fromarray(np.stack([column, row, np.full_like(row, 255)], axis=-1).astype(np.uint8))
+    preprocess = Preprocess((64, 64), resize_mode=mode)
+    pixels = preprocess.pixels(rgb).astype(float)
+    left, top, right, bottom = preprocess.box(width, height)
+    inside = pixels[2] > 250  # no bar
+    for channel, axis, begin, end in ((0, 1, left, right), (1, 0, top, bottom)):
+        centres = begin + (np.arange(64) + 0.5) * (end - begin) / 64
+        wanted = np.broadcast_to(centres if axis else centres[:, None], (64, 64))
+        assert np.abs(pixels[channel] - wanted + 0.5)[inside].max() < 3
