@@ -58,13 +58,19 @@ def test_links_by_label(best: dict[str, str], folder: Path) -> None:
     assert links == {f"by-label/{label}/{Path(path).name}" for path, label in best.items()}
 
 
+def test_overlays_of_each_picture_and_label(best: dict[str, str], folder: Path) -> None:
+    drawn = {file.name for file in (folder / "overlays").iterdir()}
+    assert len(drawn) == 9
+    assert {f"{path.replace('/', '_')}-{label}.png" for path, label in best.items()} <= drawn
+
+
 def test_a_service_gives_the_same_labels(best: dict[str, str], folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "by-service.jsonl").read_text().splitlines()]
     assert {line["path"]: line["label"] for line in lines} == best
 
 
 def test_lines_as_they_are_ready(outputs: list[str]) -> None:
-    *answers, last = [json.loads(line) for line in outputs[5].splitlines()]
+    *answers, last = [json.loads(line) for line in outputs[6].splitlines()]
     assert {line["index"]: line["name"] for line in answers} == {0: "cat.jpg", 1: "cup.jpg"}
     assert [len(line["ranking"]) for line in answers] == [1, 1]
     assert last["model"] == "embedded"

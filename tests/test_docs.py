@@ -171,6 +171,8 @@ def abridged(actual: Any, shown: Any) -> Any:
         if len(actual) > 20 and isinstance(actual[0], float):
             return [*actual[:2], ANYTHING]
         old = shown if isinstance(shown, list) else []
+        if old[-1:] == [ANYTHING]:
+            return [*map(abridged, actual, old[:-1]), ANYTHING]
         return [abridged(value, old[i] if i < len(old) else None) for i, value in enumerate(actual)]
     return actual
 

@@ -16,9 +16,8 @@ from app.requests.classify import Explaining
 from app.requests.limits import MAX_PLACES
 from app.service.rendering import digits
 from app.service.scorer import LabelSetScorer
-from app.service.sizes import NUMBER_BYTES, REST_BYTES
+from app.service.sizes import NUMBER_BYTES, OVERLAY_BYTES, REST_BYTES
 from models.errors import InvalidRequest
-from models.images import overlay
 
 if TYPE_CHECKING:
     from models.batching.image_embeddings import EmbeddedImage
@@ -46,7 +45,7 @@ class Explainer:
     @property
     def room(self) -> int:
         """Bytes for one picture: its part of the answer, and its vectors until that is made."""
-        drawn = overlay.BYTES if self.asked.overlay else 0
+        drawn = OVERLAY_BYTES if self.asked.overlay else 0
         of_label = self.places * (NUMBER_BYTES + 2) + drawn * 4 // 3 + REST_BYTES  # base64: 4 bytes for 3
         return self.asked.top_k * of_label + (1 + self.places) * self.dim * FLOAT_BYTES + drawn
 
@@ -71,7 +70,7 @@ class Explainer:
             numbers = of_label.astype(np.float64).tolist()
             entry = {"label": label, "relevance": [list(map(digits, row)) for row in numbers]}
             if places.thumbnail is not None:
-                png = overlay.png(places.thumbnail, of_label, warmth, places.box, picture.width)
+                png = picture.overlay(of_label, warmth)
                 entry["overlay"] = f"data:image/png;base64,{base64.b64encode(png).decode()}"
             shown.append(entry)
         return {

@@ -18,6 +18,8 @@ NUMBER_BYTES: Final = 12
 """One number of a vector, of seven digits."""
 ROW_BYTES: Final = 64
 """What stands around a vector."""
+OVERLAY_BYTES: Final = 512 * 512 * 3 + (16 << 10)
+"""A PNG of an overlay's largest size: what cannot be packed is stored as it is."""
 REST_BYTES: Final = 1024
 """What else there is of each picture: its name (200 characters), its sides or its error."""
 

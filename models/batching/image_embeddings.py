@@ -52,6 +52,11 @@ class EmbeddedImage:
     encode_ms: float
     places: Places | None = None  # where asked for; never kept in the cache
 
+    def overlay(self, relevance: NDArray[np.float32], warmth: tuple[float, float]) -> bytes:
+        """The picture with `relevance` (rows, columns) over it: PNG. `warmth`: the coldest, the warmest."""
+        assert self.places is not None and self.places.thumbnail is not None, "not asked for"
+        return overlay.png(self.places.thumbnail, relevance, warmth, self.places.box, self.width)
+
 
 class ImageEmbeddings:
     """Encoded pictures in, unit vectors out, through the cache and the model's worker."""

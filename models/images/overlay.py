@@ -11,8 +11,6 @@ from PIL import Image
 
 MAX_SIDE: Final = 512
 """Pixels of an overlay's longer side."""
-BYTES: Final = MAX_SIDE * MAX_SIDE * 3 + (1 << 14)
-"""An overlay's PNG takes no more: what cannot be packed is stored as it is."""
 # Warmth from none to all as (red, green, blue, opacity): black body, so that grey pictures keep their detail.
 _WARMTH: Final = np.array(
     [(0, 0, 60, 0.4), (110, 0, 110, 0.45), (220, 40, 40, 0.5), (255, 160, 0, 0.55), (255, 255, 120, 0.6)]

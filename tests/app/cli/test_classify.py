@@ -276,3 +276,30 @@ def test_a_list_that_cannot_be_read_is_told_once(model: str, folder: Path, candi
     code, _, seen = on_a_terminal(candid, "in/a", "list.csv", *LABELS, "-m", model, "-o", "out.csv")
     assert code == 2
     assert seen.count(b"no column path or file") == 1 and b"Traceback" not in seen
+
+
+def test_overlays_of_a_model_here_and_of_a_service_are_the_same_files(model: str) -> None:
+    import models
+
+    arguments = [*PAIR, *LABELS, "--json"]
+    here = classify(*arguments, "--model", model, "--explain", "here")
+    loaded = models.load(model)
+    try:
+        with listening(loaded) as port:
+            url = f"http://127.0.0.1:{port}"
+            there = classify(*arguments, "--server", url, "--model", "fake", "--explain", "there")
+    finally:
+        loaded.close()
+    assert (here.exit_code, there.exit_code) == (0, 0), here.output + there.output
+    files = [{file.name: file.read_bytes() for file in Path(at).iterdir()} for at in ("here", "there")]
+    names = {f"{path.replace('/', '_')}-{label}.png" for path in PAIR for label in LABELS[1::2]}
+    assert files[0].keys() == files[1].keys() == names
+    assert all(data.startswith(b"\x89PNG") for each in files for data in each.values())
+    told = json.loads(here.stdout)["results"][0]["explanation"]["labels"][0]
+    assert Path(told["overlay"]).name in names and len(told["relevance"]) == 4
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_any_work(model: str) -> None:
+    Path("file").touch()
+    done = classify(*PAIR, *LABELS, "--model", model, "--explain", "file")
+    assert done.exit_code == 2 and "file: File exists" in done.output
