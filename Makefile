@@ -44,8 +44,9 @@ clients: $(VENV)/.created ## the other programs' clients that the compatibility 
 	@if command -v npm >/dev/null; then npm ci --silent --prefix $(CLIENTS); \
 	else echo "npm is not here: the JavaScript client's tests will be skipped."; fi
 
-docs: $(VENV)/.installed-dev ## write replies, the table of models and the page's picture in README and docs/ anew
-	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py tests/test_better_answers.py tests/app/web/test_page.py
+docs: $(VENV)/.installed-dev ## write replies, tables and the page's picture in README and docs/ anew, and deploy/kubernetes*
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py tests/test_better_answers.py tests/app/web/test_page.py \
+	  tests/deploy/test_chart.py
 
 lint: $(VENV)/.installed-dev ## ruff, without changing a file
 	$(BIN)/ruff check .

@@ -16,8 +16,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from app.settings import Settings
-
 ROOT = Path(__file__).parents[1]
 LOCKS = ["requirements.txt", "requirements-dev.txt"]
 
@@ -204,17 +202,3 @@ def test_a_commit_is_checked_as_ci_checks_it() -> None:
     assert made == hooks
     for target in ("test", "check"):
         assert re.search(rf"^{target}: lint typecheck ##", makefile, re.MULTILINE)
-
-
-def test_orchestrators_wait_longer_than_the_service_needs_to_drain() -> None:
-    drain_s = Settings.model_fields["shutdown_timeout_s"].default
-    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]["candid"]
-    assert int(compose["stop_grace_period"].removesuffix("s")) > drain_s
-
-    deployment, _ = yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text())
-    pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    before_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] > before_s + drain_s
-    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"

@@ -146,7 +146,7 @@ def all_bodies() -> list[tuple[str, str, bytes]]:
 
 def liveness_timeout_s() -> float:
     """What our own manifest bears."""
-    deployment, _ = yaml.safe_load_all(MANIFEST.read_text())
+    deployment, *_ = yaml.safe_load_all(MANIFEST.read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return float(container["livenessProbe"]["timeoutSeconds"])
 
