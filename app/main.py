@@ -20,7 +20,7 @@ from app.http.errors import Envelope
 from app.http.metrics import Metrics, Observe
 from app.http.origins import CrossSite
 from app.model_loading import load_all
-from app.routes import classify, compat, embeddings, health, models
+from app.routes import classify, compat, embeddings, health, models, vocabularies
 from app.routes.dependencies import Service
 from app.routes.docs import docs_router
 from app.routes.label_sets import calibration, examples, sets
@@ -62,11 +62,17 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        warming: asyncio.Task[None] | None = None
         loaded.update(classifiers if classifiers is not None else await asyncio.to_thread(load_all, settings))
         try:
             scorers = LabelSetScorers(db)
+            if settings.warm_vocabularies:
+                warming = asyncio.create_task(scorers.warm(tuple(loaded.values())))
             yield {"service": Service(settings, admission, loaded, int(time.time()), scorers)}
         finally:
+            if warming is not None:
+                warming.cancel()
+                await asyncio.gather(warming, return_exceptions=True)
             if classifiers is None:
                 for classifier in loaded.values():
                     await asyncio.to_thread(classifier.close)
@@ -89,7 +95,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     app.state.buffer = buffer
     errors.install(app)
     _wrap(app, settings, metrics, buffer)
-    for room in (classify, embeddings, sets, examples, calibration, models, health):
+    for room in (classify, embeddings, sets, examples, calibration, models, vocabularies, health):
         app.include_router(room.router)
     for name in settings.compat:
         app.include_router(compat.ROUTERS[name])

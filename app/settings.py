@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         "`candid/texts` in the user's cache directory (`~/.cache`). Nothing is kept when "
         "`CANDID_TEXT_CACHE_BYTES` is 0.",
     )
+    warm_vocabularies: bool = Field(
+        True,
+        description="Encode the words of the vocabularies in the background after the start; else when they "
+        "are first asked for.",
+    )
     image_cache_bytes: int = Field(
         64 * MIB,
         ge=0,

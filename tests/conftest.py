@@ -63,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not decide whether the tests pass.
     for name in [name for name in os.environ if name.startswith("CANDID_")]:
         del os.environ[name]
+    os.environ["CANDID_WARM_VOCABULARIES"] = "false"  # seconds for each service; one test has it on
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ from app.cli.options import Device, Precision, failed, settings_of
 from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
 from models.labels.label_set import Mode
+from models.labels.vocabularies import VocabularyName
 
 if TYPE_CHECKING:
     from app.cli.batch.run import Asker, Job, Tally
@@ -46,6 +47,10 @@ def classify(
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="Only the best.")] = None,
     label_set: Annotated[
         str | None, typer.Option(help="In place of labels: a label set's name, or its JSON file.")
+    ] = None,
+    vocabulary: Annotated[
+        VocabularyName | None,
+        typer.Option(help="In place of labels: words that ship with Candid; the best 10 unless --top-k."),
     ] = None,
     mode: Annotated[
         Mode | None, typer.Option(help="single: one of the labels; multi: each by itself.")
@@ -117,7 +122,7 @@ def classify(
             raise InvalidRequest("either --move-to or --link-to, not both")
         if as_json and (output or move_to or link_to):
             raise InvalidRequest("--json prints all answers at the end; with --output, name a .jsonl file")
-        fields = questions.fields_of(*options, top_k)
+        fields = questions.fields_of(*options, top_k, vocabulary)
         question = questions.question_of_fields(fields)
         if server:
             more = ({"model": model} if model else {}) | ({"explain": "overlay"} if explain else {})

@@ -29,17 +29,21 @@ def fields_of(
     changes: Mapping[str, Any],
     calibrated: bool | None,
     top_k: int | None = None,
+    vocabulary: str | None = None,
 ) -> dict[str, Any]:
     """The options as fields of POST /v1/classify."""
-    if label_set is not None and labels:
-        raise InvalidRequest("give labels or a label set, not both", field="labels")
+    if bool(labels) + (label_set is not None) + (vocabulary is not None) != 1:
+        raise InvalidRequest(
+            "give labels (-l cat -l dog), or a --label-set, or a --vocabulary, and only one of these",
+            field="labels",
+        )
     given: dict[str, Any] = {"labels": list(labels)}
-    if label_set is not None and is_name(label_set):
+    if vocabulary is not None:
+        given = {"vocabulary": vocabulary}
+    elif label_set is not None and is_name(label_set):
         given = {"label_set": label_set}
     elif label_set is not None:
         given = label_set_body(Path(label_set)).model_dump(mode="json", exclude_unset=True)
-    elif not labels:
-        raise InvalidRequest("give at least one label (-l cat -l dog), or a --label-set", field="labels")
     if templates:
         given["template"] = list(templates)
     more = {**changes, "calibrated": calibrated, "top_k": top_k}

@@ -14,6 +14,7 @@ from app.requests.question import Question, question_of
 from app.schemas.requests import ClassifyBody
 from app.settings import Settings
 from models.errors import InvalidRequest
+from models.labels.vocabularies import vocabulary
 
 MAX_OVERLAYS: Final = 64
 """Pictures × labels drawn for one request: each takes 60 ms and up to a megabyte."""
@@ -52,6 +53,8 @@ async def read_classify(request: Request, settings: Settings) -> ClassifyRequest
     names = [label if isinstance(label, str) else str(label.get("label", "")) for label in body.labels]
     no_longer_than(settings.max_label_chars, names, "labels", "max_label_chars")
     texts = sum(1 if isinstance(label, str) else TEXTS_OF_A_LABEL for label in body.labels)
+    if body.vocabulary is not None:
+        texts = len(vocabulary(body.vocabulary).labels)
     question = await offload_many(texts, question_of, body)
     check_places(question.places, len(images) or len(body.embeddings))
     explaining = explaining_of(body, len(images))

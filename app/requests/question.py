@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from app.requests.body import validate
@@ -16,7 +16,8 @@ from app.settings import Settings
 from models.errors import InvalidRequest
 from models.labels.hierarchy import SEPARATOR
 from models.labels.label_matrix import warnings_about
-from models.labels.label_set import LabelSet, check
+from models.labels.label_set import LabelSet, check, plain
+from models.labels.vocabularies import TOP_K, Vocabulary, vocabulary
 
 OF_LABEL_SET: Final = ("domain", "mode", "threshold", "reject", "reject_threshold")
 """Fields of ClassifyBody that a label set has too."""
@@ -24,12 +25,16 @@ OF_LABEL_SET: Final = ("domain", "mode", "threshold", "reject", "reject_threshol
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Plain labels, or else a label set that came with the request, or else the name of a stored one."""
+    """Plain labels, or else a label set that came with the request, or else the name of a stored one.
+
+    A vocabulary is plain labels, or a label set that came with the request, by name.
+    """
 
     labels: tuple[str, ...] = ()  # names and nothing else; may repeat
     templates: tuple[str, ...] = ()  # templates or presets for `labels`; none: the model's own
     label_set: LabelSet | None = None
     name: str | None = None
+    vocabulary: str | None = None  # where the labels are from
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the stored set, for this request
     calibrated: bool | None = None  # None: if the set has a temperature of its own
     top_k: int | None = None
@@ -60,13 +65,15 @@ def shown(labels: Sequence[str], top_k: int | None, *, is_tree: bool) -> int:
 def question_of(body: ClassifyBody) -> Question:
     """What the body asks. Raises InvalidRequest for what no classifier can be made of."""
     given = {name: value for name in OF_LABEL_SET if (value := getattr(body, name)) is not None}
+    if body.vocabulary is not None:
+        return _of_vocabulary(vocabulary(body.vocabulary), body, given)
     if body.label_set is not None:
         if body.labels:
             raise InvalidRequest("send labels or label_set, not both", field="labels")
         changes = given | ({"templates": tuple(body.template)} if body.template else {})
         return Question(name=body.label_set, changes=changes, calibrated=body.calibrated, top_k=body.top_k)
     if "labels" not in body.model_fields_set:
-        raise InvalidRequest("labels is required, or the name of a label_set", field="labels")
+        raise InvalidRequest("labels is required, or a label_set, or a vocabulary", field="labels")
     plain = all(isinstance(label, str) and SEPARATOR not in label for label in body.labels)
     if plain and not given and body.calibrated is None:
         return Question(labels=tuple(body.labels), templates=tuple(body.template), top_k=body.top_k)
@@ -77,6 +84,18 @@ def question_of(body: ClassifyBody) -> Question:
     repeated = [name for name, count in zip(label_set.names, counts.values(), strict=True) if count > 1]
     warnings = tuple(warnings_about(repeated, "is given more than once; it is ranked once"))
     return Question(label_set=label_set, calibrated=body.calibrated, top_k=body.top_k, warnings=warnings)
+
+
+def _of_vocabulary(words: Vocabulary, body: ClassifyBody, given: Mapping[str, Any]) -> Question:
+    if body.labels or body.label_set is not None:
+        raise InvalidRequest("send one of labels, label_set and vocabulary", field="vocabulary")
+    templates = tuple(body.template) or words.templates
+    top_k = body.top_k or TOP_K
+    if not given and body.calibrated is None:
+        return Question(labels=words.labels, templates=templates, vocabulary=words.name, top_k=top_k)
+    label_set = replace(plain(words.labels, templates), **given)
+    check(label_set)
+    return Question(label_set=label_set, vocabulary=words.name, calibrated=body.calibrated, top_k=top_k)
 
 
 def plain_question(

@@ -62,6 +62,19 @@ MODELS: Final[_Answer] = {
         }
     ],
 }
+VOCABULARIES: Final[_Answer] = {
+    "object": "list",
+    "data": [
+        {
+            "name": "textures",
+            "labels": 47,
+            "template": "a photo of a {} texture.",
+            "source": "the 47 words of the Describable Textures Dataset (Cimpoi et al., CVPR 2014)",
+            "licence": "names alone are used, no picture",
+        }
+    ],
+}
+VOCABULARY: Final[_Answer] = {"name": "textures", "labels": ["banded", "blotchy", "braided"]}
 HEALTH: Final[_Answer] = {"status": "ok", "version": "0.1.0"}
 READINESS: Final[_Answer] = {"ready": True, "draining": False, "models": {"embedded": True}}
 ERROR: Final[_Answer] = {

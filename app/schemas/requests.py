@@ -23,6 +23,7 @@ from app.schemas.fields import (
     Text,
     VectorField,
 )
+from models.labels.vocabularies import TOP_K, VocabularyName
 
 
 class PicturesBody(Body):
@@ -46,6 +47,11 @@ class ClassifyBody(PicturesOrVectorsBody):
 
     labels: Labels = Field(default=[])
     label_set: Text | None = Field(None, description="In place of `labels`: the name of a stored label set.")
+    vocabulary: VocabularyName | None = Field(
+        None,
+        description="In place of `labels`: words that ship with Candid (`GET /v1/vocabularies`). `top_k` is "
+        f"then {TOP_K} unless it is given.",
+    )
     template: Templates = Field(default=[])
     top_k: int | None = Field(None, ge=1, description="Only the best so many labels; none: all.")
     domain: Domain | None = None

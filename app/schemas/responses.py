@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas import examples
 from models.labels.label_set import Mode
+from models.labels.vocabularies import VocabularyName
 
 
 def with_example(example: Mapping[str, Any]) -> ConfigDict:
@@ -133,6 +134,7 @@ class Classification(BaseModel):
 
     model: str
     label_set: LabelSetVersion | None = Field(None, description="The stored set that gave the answer.")
+    vocabulary: VocabularyName | None = Field(None, description="Whose words the labels are.")
     mode: Mode | None = Field(None, description="When more is asked for than plain labels.")
     calibrated: bool = Field(False, description="Whether a fitted temperature makes probabilities honest.")
     temperature: float | None = Field(None, description="The fitted one.")
@@ -171,6 +173,34 @@ class EmbeddingList(BaseModel):
     model: str
     usage: Usage
     warnings: list[str] = []
+
+
+class VocabularyCard(BaseModel):
+    """A list of words that ships with Candid."""
+
+    name: VocabularyName
+    labels: int = Field(description="How many.")
+    template: str | None = Field(description="Its prompt template; null: the model's own.")
+    source: str
+    licence: str
+
+
+class VocabularyList(BaseModel):
+    """All of them."""
+
+    model_config = with_example(examples.VOCABULARIES)
+
+    object: Literal["list"] = "list"
+    data: list[VocabularyCard]
+
+
+class VocabularyWords(BaseModel):
+    """One of them."""
+
+    model_config = with_example(examples.VOCABULARY)
+
+    name: VocabularyName
+    labels: list[str]
 
 
 class ModelCard(BaseModel):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -32,6 +32,7 @@ from app.storage.label_sets import Snapshot
 from models.labels.label_matrix import LabelMatrix
 from models.labels.label_set import LabelSet, check
 from models.labels.prompts import templates_of
+from models.labels.vocabularies import NAMES, vocabulary
 from models.scoring import out_of_set
 from models.scoring import scorer as scoring
 from models.scoring.few_shot import Taught
@@ -61,6 +62,7 @@ class LabelSetScorers:
         self.db = db
         self._kept: OrderedDict[Hashable, tuple[int, Flight[LabelSetScorer]]] = OrderedDict()  # with versions
         self._banks: Once[Hashable, NDArray[np.float32]] = Once(MAX_KEPT)
+        self._rivals: Once[Hashable, NDArray[np.intp]] = Once(MAX_KEPT)  # of vocabularies
         self._lessons: Once[Hashable, Taught] = Once(MAX_LESSONS)
 
     async def scorer_for(
@@ -77,7 +79,17 @@ class LabelSetScorers:
         )
         matrix = await asyncio.wrap_future(future)
         scorer = scoring.scorer(PLAIN, matrix, logit_scale=classifier.info.logit_scale)
-        return LabelSetScorer(scorer, is_plain=True, warnings=matrix.warnings)
+        return LabelSetScorer(scorer, is_plain=True, vocabulary=question.vocabulary, warnings=matrix.warnings)
+
+    async def warm(self, classifiers: Iterable[Classifier]) -> None:
+        """Have each model's vocabularies and nouns ready before anybody asks. Requests come between them."""
+        for classifier in classifiers:
+            for words in map(vocabulary, NAMES):
+                future = await asyncio.to_thread(
+                    classifier.label_matrix, words.labels, templates=words.templates
+                )
+                await asyncio.wrap_future(future)
+            await self._bank(classifier)
 
     async def _stored(self, classifier: Classifier, question: Question) -> LabelSetScorer:
         assert question.name is not None
@@ -155,6 +167,11 @@ class LabelSetScorers:
         fitted, source, warnings = await temperature_for(
             self.db, info, label_set.mode, calibration, question.calibrated
         )
+        rivals = None
+        if bank is not None and label_set.reject and question.vocabulary is not None:
+            key = (_model_key(info), question.vocabulary, label_set.templates, label_set.domain)
+            of_matrix = partial(asyncio.to_thread, out_of_set.unrelated, matrix.vectors, bank)
+            rivals = await self._rivals.get(key, of_matrix)
         taught = None
         if read is not None:
             if read.unseen:
@@ -167,6 +184,7 @@ class LabelSetScorers:
             logit_scale=info.logit_scale,
             logit_bias=info.logit_bias if info.kind == "sigmoid" else None,
             bank=bank,
+            rivals=rivals,
             taught=taught,
             fitted=fitted,
         )
@@ -174,6 +192,7 @@ class LabelSetScorers:
         return LabelSetScorer(
             scorer,
             name=question.name,
+            vocabulary=question.vocabulary,
             version=read.version if read else None,
             temperature_of=source,
             warnings=(*question.warnings, *matrix.warnings, *idle, *warnings),

@@ -41,6 +41,8 @@ def answer_of(scorer: LabelSetScorer, vector: NDArray[np.float32], top_k: int | 
 def about(scorer: LabelSetScorer) -> dict[str, Any]:
     """What holds for all pictures of a request: which set and version, which mode, which temperature."""
     shown: dict[str, Any] = {}
+    if scorer.vocabulary is not None:
+        shown["vocabulary"] = scorer.vocabulary
     if scorer.version is not None:
         shown["label_set"] = {"name": scorer.name, "version": scorer.version}
     if not scorer.is_plain:

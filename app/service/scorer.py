@@ -29,6 +29,7 @@ class LabelSetScorer:
     scorer: Scorer
     is_plain: bool = False  # answers of plain labels name no mode
     name: str | None = None  # of a stored set
+    vocabulary: str | None = None  # whose words the labels are
     version: int | None = None
     temperature_of: str | None = None  # "label_set", "model", "catalogue"; None: not calibrated
     warnings: tuple[str, ...] = ()

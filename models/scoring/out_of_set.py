@@ -24,6 +24,10 @@ THRESHOLD: Final = 0.5
 pictures this keeps and refuses is measured in bench/answers.py and told in docs/better-answers.md."""
 KEPT: Final = 0.95
 """Share of the bank that stays; the nouns nearest to a label may well be its synonyms."""
+SAME: Final = 0.95
+"""Cosine from which two texts say the same."""
+LEAST: Final = 100
+"""Nouns that stay in any case: a long list of labels may hold nearly all of them."""
 
 Vectors = NDArray[np.float32]
 
@@ -36,14 +40,16 @@ def nouns() -> tuple[str, ...]:
 
 
 def unrelated(matrix: Vectors, bank: Vectors, *, kept: float = KEPT) -> NDArray[np.intp]:
-    """Which rows of bank (K, D) to compare the labels (N, D) with: the `kept` share furthest from them.
+    """Which rows of bank (K, D) to compare the labels (N, D) with: the `kept` share furthest from them, less
+    those that are labels themselves.
 
     Depends on the labels only, so it is worth keeping with a label set.
     """
     closeness = np.full(len(bank), -np.inf, dtype=np.float32)  # (K,)
     for label in matrix:
         np.maximum(closeness, cosines(label, bank), out=closeness)
-    return np.sort(np.argsort(closeness, kind="stable")[: max(1, round(kept * len(bank)))])
+    others = max(LEAST, int((closeness < SAME).sum()))
+    return np.sort(np.argsort(closeness, kind="stable")[: max(1, min(others, round(kept * len(bank))))])
 
 
 def score(

@@ -109,14 +109,14 @@ def scorer(
     logit_scale: float,
     logit_bias: float | None = None,
     bank: Vectors | None = None,
+    rivals: NDArray[np.intp] | None = None,
     taught: Taught | None = None,
     fitted: Fitted | None = None,
 ) -> Scorer:
-    """The parts put together; `bank` where `needs_bank` says so."""
+    """The parts put together; `bank` where `needs_bank` says so, `rivals` of it where they are known."""
     of_set = multi_label.THRESHOLD if label_set.threshold is None else label_set.threshold
     of_labels = {label.name: label.threshold for label in label_set.labels if label.threshold is not None}
-    rivals = None
-    if label_set.reject and bank is not None:
+    if label_set.reject and bank is not None and rivals is None:
         rivals = out_of_set.unrelated(matrix.vectors, bank)
     threshold = label_set.reject_threshold
     return Scorer(

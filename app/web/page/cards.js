@@ -3,6 +3,7 @@
 import { make, need, say } from "./dom.js";
 import { newExampleLine } from "./exampleline.js";
 import { createRanking } from "./ranking.js";
+import { hasWords } from "./state.js";
 
 /** @typedef {import("./state.js").Picture} Picture */
 /** @typedef {import("./state.js").State} State */
@@ -79,7 +80,7 @@ function newCard(picture, acts) {
    */
   function draw(now, state, place) {
     const current = acts.isCurrent(now);
-    const shows = [now, place, current, state.labels, state.set, state.question];
+    const shows = [now, place, current, state.labels, state.vocabulary, state.set, state.question];
     if (shows.every((value, index) => value === drawn[index])) return; // another picture's news
     drawn = shows;
     root.dataset.status = now.status;
@@ -88,7 +89,7 @@ function newCard(picture, acts) {
     say(status, statusText(now, state));
     status.classList.toggle("problem", now.status === "failed");
     again.hidden = now.status !== "failed" || now.hopeless;
-    const ranks = now.ranking !== null && now.status !== "failed" && state.labels.length > 0;
+    const ranks = now.ranking !== null && now.status !== "failed" && hasWords(state);
     ranking.root.hidden = !ranks;
     if (ranks) ranking.draw(now.ranking ?? []);
     root.setAttribute("aria-busy", String(ranks && !current));
@@ -105,11 +106,11 @@ function newCard(picture, acts) {
  * @param {Picture} picture
  * @param {State} state
  */
-function statusText({ status, problem, ranking }, { labels, question }) {
+function statusText({ status, problem, ranking }, state) {
   if (status === "failed") return problem;
-  if (labels.length === 0) return "Type a word above, and this picture gets its ranking.";
+  if (!hasWords(state)) return "Type a word above, and this picture gets its ranking.";
   if (status === "waiting" && ranking === null) return "Waiting for its turn…";
   if (status === "sending" && ranking === null) return "Looking at the picture…";
-  if (ranking === null && question === "") return "Comparing it with your words…";
+  if (ranking === null && state.question === "") return "Comparing it with your words…";
   return "";
 }

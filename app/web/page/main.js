@@ -14,9 +14,10 @@ import { readModel, setUpModel } from "./model.js";
 import { setUpPictures } from "./pictures.js";
 import { question, setUpRanker } from "./ranker.js";
 import { setUpStarters } from "./starters.js";
-import { createStore, firstState } from "./state.js";
+import { createStore, firstState, hasWords } from "./state.js";
 import { setUpTemplates } from "./templates.js";
 import { setUpTrouble } from "./trouble.js";
+import { setUpVocabularies } from "./vocabularies.js";
 import { explain } from "./words.js";
 
 const touch = navigator.maxTouchPoints > 0;
@@ -27,6 +28,7 @@ const troubled = setUpTrouble(resume);
 const pictures = setUpPictures(store, troubled);
 const ranker = setUpRanker(store, troubled);
 const sets = setUpLabelSets(store, troubled);
+const vocabularies = setUpVocabularies(store);
 const chips = setUpChips({
   labels: () => store.get().labels, change: (labels) => store.set({ labels }), announce,
 });
@@ -59,16 +61,17 @@ void begin();
 function draw() {
   const state = store.get();
   drawCards(state);
-  const ranked = state.pictures.some(({ ranking }) => ranking !== null) && state.labels.length > 0;
+  const ranked = state.pictures.some(({ ranking }) => ranking !== null) && hasWords(state);
   document.body.dataset.empty = String(state.pictures.length === 0);
   say(need("drop-title", HTMLParagraphElement), dropTitle(state.pictures.length));
   say(need("legend", HTMLParagraphElement), ranked ? legend(state.reading) : "");
   need("clear-words", HTMLButtonElement).hidden = state.labels.length < 2;
   need("starters", HTMLDivElement).hidden = state.labels.length > 0;
+  need("vocabulary-row", HTMLDivElement).hidden = state.labels.length > 0;
   need("docs-link", HTMLAnchorElement).hidden = !state.docs;
   reject.checked = state.reject;
-  say(need("word-error", HTMLParagraphElement), state.labels.length > 0 ? state.question : "");
-  say(need("word-warnings", HTMLParagraphElement), state.labels.length > 0 ? state.warnings.join(" ") : "");
+  say(need("word-error", HTMLParagraphElement), hasWords(state) ? state.question : "");
+  say(need("word-warnings", HTMLParagraphElement), hasWords(state) ? state.warnings.join(" ") : "");
   if (curl) {
     curl.textContent = curlCommand({
       url: address("v1/classify"), keyed: key.get() !== "",
@@ -110,6 +113,7 @@ async function begin() {
     const kept = models.some((/** @type {import("./state.js").Model} */ one) => one.id === store.get().model);
     store.set({ models, model: kept ? store.get().model : models[0].id });
     store.set({ docs: await hasDocs() });
+    await vocabularies.list();
     await sets.list();
   } catch (error) {
     if (!troubled(error)) say(need("model-note", HTMLParagraphElement), explain(error));

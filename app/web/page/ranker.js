@@ -1,7 +1,7 @@
 // Keeps every ranking up to date with the words: embeddings and words go out, pictures never. Refuses to know elements.
 
 import { Refused, classify } from "./api.js";
-import { isEdited } from "./state.js";
+import { hasWords, isEdited } from "./state.js";
 import { explain } from "./words.js";
 
 const calm = 90; // ms without a change before words are sent: shorter than a pause in typing, longer than a key repeat
@@ -18,10 +18,11 @@ const together = 32; // embeddings in one request, at first; halved where a serv
  * @returns {Record<string, unknown> | null}
  */
 export function question(state) {
-  const { labels, template, set, model, reject } = state;
-  if (labels.length === 0 || model === "") return null;
-  const used = isEdited(state) ? null : set;
-  const words = used ? { label_set: used.name } : { labels };
+  const { labels, vocabulary, template, set, model, reject } = state;
+  if (!hasWords(state) || model === "") return null;
+  const used = labels.length === 0 || isEdited(state) ? null : set;
+  const own = labels.length === 0 ? { vocabulary, mode: "multi" } : { labels };
+  const words = used ? { label_set: used.name } : own;
   return {
     ...words, model,
     ...(template === "" ? {} : { template }),
@@ -122,7 +123,7 @@ export function setUpRanker(store, troubled) {
   }
 
   store.listen((state, before) => {
-    const changed = ["labels", "template", "set", "model", "reject", "pictures"]
+    const changed = ["labels", "vocabulary", "template", "set", "model", "reject", "pictures"]
       .some((name) => state[/** @type {keyof State} */ (name)] !== before[/** @type {keyof State} */ (name)]);
     if (changed) look();
   });

@@ -34,6 +34,7 @@
  *
  * @typedef {object} State
  * @property {string[]} labels
+ * @property {string} vocabulary       the service's own words, while there are no labels; "" for none
  * @property {string} template         a preset's name, "" for the model's default, or a phrase with one {}
  * @property {Picture[]} pictures
  * @property {Model[]} models
@@ -49,10 +50,16 @@
 /** @returns {State} */
 export function firstState() {
   return {
-    labels: [], template: "", pictures: [], models: [], model: "", set: null, reject: false,
+    labels: [], vocabulary: "", template: "", pictures: [], models: [], model: "", set: null, reject: false,
     docs: true, reading: { multi: false, calibrated: false }, warnings: [], question: "",
   };
 }
+
+/**
+ * Whether there is anything to compare pictures with.
+ * @param {State} state
+ */
+export const hasWords = ({ labels, vocabulary }) => labels.length > 0 || vocabulary !== "";
 
 /**
  * Whether the words have left the label set that they came from.

@@ -81,10 +81,12 @@ def test_thresholds_decide(cat: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-l", "cat", "--label-set", "pets"], "not both"),
+        (["-l", "cat", "--label-set", "pets"], "only one"),
         (["--label-set", "nowhere.json"], "nowhere.json"),
         (["-l", "a > ", "-l", "b > c"], "empty name"),
-        (["--mode", "multi"], "at least one label"),
+        (["--mode", "multi"], "give labels"),
+        (["-l", "cat", "--vocabulary", "things"], "only one"),
+        (["--vocabulary", "smells"], "imagenet-1k"),
     ],
 )
 def test_a_mistake_is_told_before_a_model_is_loaded(cat: Path, arguments: list[str], said: str) -> None:

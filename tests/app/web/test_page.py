@@ -33,6 +33,20 @@ def test_a_dropped_photograph_gets_the_right_word_on_top(
     assert "600 × 400" in visitor.page.locator(".card figcaption").inner_text()
 
 
+def test_without_words_the_picture_is_tagged_by_those_of_the_service(
+    visitor: Visitor, photographs: dict[str, bytes]
+) -> None:
+    visitor.drop(photographs["cat"], "cat.jpg")
+    visitor.page.locator("#vocabulary").select_option("things")
+    assert "cat" in visitor.ranked(count=8)[:3]
+    assert {**visitor.asked(), "embeddings": None} == {
+        "vocabulary": "things", "mode": "multi", "model": "embedded", "embeddings": None
+    }  # fmt: skip
+    visitor.type_words("dog", "cat")
+    assert visitor.ranked(count=2)[0] == "cat"
+    assert not visitor.page.locator("#vocabulary").is_visible()
+
+
 def test_changed_words_rank_again_without_sending_the_picture_again(
     visitor: Visitor, photographs: dict[str, bytes]
 ) -> None:

@@ -81,7 +81,7 @@ class Visitor:
     def ranked(self, card: int = 0, count: int | None = None) -> list[str]:
         """The words of a picture's ranking, best first, once it is there and answers the words of now."""
         root = self.page.locator(".card").nth(card)
-        root.locator(".bars .first").wait_for()
+        root.locator(".bars .first").first.wait_for()
         self.page.wait_for_function(
             """([card, count]) => {
               const root = document.querySelectorAll(".card")[card];
