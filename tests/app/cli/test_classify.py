@@ -163,7 +163,7 @@ def test_a_service_in_place_of_a_model(model: str) -> None:
     [
         (["nowhere.jpg", "-l", "cat"], "nowhere.jpg"),
         (["in/notes", "-l", "cat"], "in/notes"),
-        (["in"], "at least one label"),
+        (["in"], "give labels"),
         (["-l", "cat"], "--from-stdin"),
         (["in", "-l", "cat", "--move-to", "x", "--link-to", "y"], "not both"),
         (["in", "-l", "cat", "--json", "-o", "out.csv"], ".jsonl"),
