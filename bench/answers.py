@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import models
-from bench import answers_written, tip_adapter
+from bench import answers_written, pointing, tip_adapter
 from bench.figures import auroc, rounded, spread
 from bench.mosaics import mosaics
 from bench.rejections import DRAWS, rejected
@@ -60,6 +60,8 @@ def main() -> None:
     asked = parser.parse_args()
     classifier = models.load(asked.model)
     result = measured(classifier, asked.folder)
+    if asked.model == EMBEDDED:
+        pointing.draw(classifier)
     classifier.close()
     text = json.dumps(result, indent=1) + "\n"
     print(text, end="")
@@ -88,6 +90,7 @@ def measured(classifier: Classifier, folder: Path) -> dict[str, Any]:
         "rejection_few_labels": refused(FEW_LABELS),
         "few_shot": {name: few(sets[name], scale) for name in (CHOSEN_ON, REPORTED_ON[0])},
         "many": many(classifier, {name: sets[name] for name in (CHOSEN_ON, REPORTED_ON[0])}, bank),
+        "explain": pointing.measured(classifier, sets[CHOSEN_ON].data) if classifier.grid else None,
     }
 
 

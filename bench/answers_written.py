@@ -24,6 +24,7 @@ def guide(text: str, found: dict[str, Any]) -> str:
         "few-shot": few_shot(found),
         "calibration": calibration(found),
         "multi": multi(found),
+        "explain": explain(found),
     }
     for name, content in tables.items():
         text = filled(text, f"bench.answers: {name}", content, GUIDE)
@@ -112,6 +113,19 @@ def multi(found: dict[str, Any]) -> str:
     ]
     head = ["Pairs of", "AUROC", 'AUROC of "without a {}"', "ECE", "Precision", "Recall"]
     return table(head, rows, numbers=5)
+
+
+def explain(found: dict[str, Any]) -> str:
+    names = {
+        "pairs": "Pairs of Caltech-101's pictures, each asked for by its class",
+        "photographs": "Things in scikit-image's photographs, boxes marked by hand",
+    }
+    ways = ("hits", "hits_against_others", "chance")
+    rows = []
+    for name, said in names.items():
+        figures = found["explain"][name]
+        rows.append([said, f"{figures['asked']:,}", *(f"{100 * figures[way]:.1f} %" for way in ways)])
+    return table(["", "Asked", "Hits", "less the mean of the labels", "By chance"], rows, numbers=4)
 
 
 def _spread(figure: dict[str, float]) -> str:

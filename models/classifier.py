@@ -92,6 +92,7 @@ class Classifier:
         self.grid = encoder.grid
         self._tokens = tokens
         threads = options.decode_threads or os.cpu_count() or 1
+        most = min(options.max_batch, encoder.best_batch or options.max_batch)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")  # all but forward passes
         self._batcher = Batcher(
             info.name,
@@ -99,14 +100,14 @@ class Classifier:
                 Lane(
                     "images",
                     encoder.images,
-                    max_batch=min(options.max_batch, encoder.best_batch or options.max_batch),
+                    max_batch=most,
                     max_queue=options.max_queue,
                     fills=options.fill_batches,
                 ),
                 Lane(
                     "places",
                     encoder.places,
-                    max_batch=min(PLACES_BATCH, options.max_batch),
+                    max_batch=min(PLACES_BATCH, most),
                     max_queue=options.max_queue,
                     fills=options.fill_batches,
                 ),
@@ -206,10 +207,10 @@ class Classifier:
 
     def stats(self) -> dict[str, float]:
         """Counters and gauges for /metrics."""
-        images, texts = self._batcher.lane("images"), self._batcher.lane("texts")
+        images, places, texts = map(self._batcher.lane, ("images", "places", "texts"))
         return {
-            "images_encoded_total": images.items_total,
-            "image_batches_total": images.batches_total,
+            "images_encoded_total": images.items_total + places.items_total,
+            "image_batches_total": images.batches_total + places.batches_total,
             "image_cache_hits_total": self._images.cache.hits,
             "image_cache_misses_total": self._images.cache.misses,
             "image_cache_bytes": self._images.cache.nbytes,
