@@ -157,6 +157,22 @@ export async function embedPicture(file, model, signal) {
 }
 
 /**
+ * Where in a picture its best words are. The picture itself is sent again: its embedding does not say.
+ * @param {File} file
+ * @param {Record<string, unknown>} question
+ * @returns {Promise<import("./heat.js").Explanation>}
+ */
+export async function explainPicture(file, question) {
+  const form = new FormData();
+  form.append("images", file, file.name);
+  for (const [field, value] of Object.entries({ ...question, explain: true, explain_top_k: 10 })) {
+    form.append(field, Array.isArray(value) ? JSON.stringify(value) : String(value));
+  }
+  const { body } = await request("v1/classify", { form });
+  return body.results[0].explanation;
+}
+
+/**
  * Rank words for pictures whose embeddings we have.
  * @param {Record<string, unknown>} question
  * @param {AbortSignal} signal

@@ -2,6 +2,7 @@
 
 import { make, need, say } from "./dom.js";
 import { newExampleLine } from "./exampleline.js";
+import { newHeat } from "./heat.js";
 import { createRanking } from "./ranking.js";
 import { hasWords } from "./state.js";
 
@@ -14,6 +15,7 @@ import { hasWords } from "./state.js";
  * @param {(id: string) => void} acts.again
  * @param {import("./exampleline.js").Acts} acts.examples
  * @param {(picture: Picture) => boolean} acts.isCurrent
+ * @param {(picture: Picture) => Promise<import("./heat.js").Explanation>} acts.explain
  */
 export function setUpCards(acts) {
   const list = need("cards", HTMLUListElement);
@@ -54,12 +56,13 @@ function newCard(picture, acts) {
   const status = make("p", { class: "status" });
   const again = make("button", { type: "button", class: "quiet" }, "Try again");
   const verdict = make("p", { class: "verdict" });
-  const ranking = createRanking();
+  const heat = newHeat(image, acts.explain);
+  const ranking = createRanking(heat.point);
   const example = newExampleLine(picture, acts.examples);
   const root = make("li", { class: "card" },
-    make("figure", { class: "frame" }, make("div", { class: "pane" }, image), cross,
+    make("figure", { class: "frame" }, heat.pane, cross,
       make("figcaption", {}, number, make("span", { class: "name" }, picture.name), size)),
-    make("div", { class: "answer" }, status, again, verdict, ranking.root, example.root));
+    make("div", { class: "answer" }, status, again, verdict, ranking.root, heat.note, example.root));
 
   image.addEventListener("error", () => root.classList.add("unseeable"));
   cross.addEventListener("click", () => {
@@ -80,7 +83,8 @@ function newCard(picture, acts) {
    */
   function draw(now, state, place) {
     const current = acts.isCurrent(now);
-    const shows = [now, place, current, state.labels, state.vocabulary, state.set, state.question];
+    const { labels, vocabulary, set, question } = state;
+    const shows = [now, place, current, labels, vocabulary, set, question, canExplain(state)];
     if (shows.every((value, index) => value === drawn[index])) return; // another picture's news
     drawn = shows;
     root.dataset.status = now.status;
@@ -91,7 +95,8 @@ function newCard(picture, acts) {
     again.hidden = now.status !== "failed" || now.hopeless;
     const ranks = now.ranking !== null && now.status !== "failed" && hasWords(state);
     ranking.root.hidden = !ranks;
-    if (ranks) ranking.draw(now.ranking ?? []);
+    heat.draw(now);
+    if (ranks) ranking.draw(now.ranking ?? [], canExplain(state));
     root.setAttribute("aria-busy", String(ranks && !current));
     const rejected = ranks && now.rejection?.rejected === true;
     root.classList.toggle("rejected", rejected);
@@ -100,6 +105,14 @@ function newCard(picture, acts) {
   }
 
   return { root, draw };
+}
+
+/**
+ * Whether the model in use can say where in a picture a word is.
+ * @param {State} state
+ */
+export function canExplain({ models, model }) {
+  return models.some(({ id, explains }) => id === model && explains);
 }
 
 /**

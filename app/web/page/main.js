@@ -2,7 +2,7 @@
 
 import { address, hasDocs, key, request } from "./api.js";
 import { announce, announceNews } from "./announce.js";
-import { setUpCards } from "./cards.js";
+import { canExplain, setUpCards } from "./cards.js";
 import { setUpChips } from "./chips.js";
 import { curlCommand } from "./curl.js";
 import { copies, need, say } from "./dom.js";
@@ -33,7 +33,7 @@ const chips = setUpChips({
   labels: () => store.get().labels, change: (labels) => store.set({ labels }), announce,
 });
 const drawCards = setUpCards({
-  remove: pictures.remove, again: pictures.again, isCurrent: ranker.isCurrent, examples: { prepare: sets.prepare, ...setUpExamples(store, troubled) },
+  remove: pictures.remove, again: pictures.again, isCurrent: ranker.isCurrent, explain: ranker.explanation, examples: { prepare: sets.prepare, ...setUpExamples(store, troubled) },
 });
 setUpModel(store);
 setUpTemplates(store);
@@ -64,7 +64,7 @@ function draw() {
   const ranked = state.pictures.some(({ ranking }) => ranking !== null) && hasWords(state);
   document.body.dataset.empty = String(state.pictures.length === 0);
   say(need("drop-title", HTMLParagraphElement), dropTitle(state.pictures.length));
-  say(need("legend", HTMLParagraphElement), ranked ? legend(state.reading) : "");
+  say(need("legend", HTMLParagraphElement), ranked ? legend(state.reading, canExplain(state)) : "");
   need("clear-words", HTMLButtonElement).hidden = state.labels.length < 2;
   need("starters", HTMLDivElement).hidden = state.labels.length > 0;
   need("vocabulary-row", HTMLDivElement).hidden = state.labels.length > 0;
@@ -81,14 +81,18 @@ function draw() {
   }
 }
 
-/** @param {import("./state.js").State["reading"]} reading */
-function legend({ multi, calibrated }) {
+/**
+ * @param {import("./state.js").State["reading"]} reading
+ * @param {boolean} points
+ */
+function legend({ multi, calibrated }, points) {
   const meaning = multi
     ? "Each word has a probability of its own; those that hold are coloured."
     : "Probability is shared out among your words and adds up to 100 %: it says which of them fits best, "
       + "not that any of them is right.";
   return `${meaning} ${calibrated ? "It was calibrated on labelled pictures. " : ""}`
-    + "Similarity is the cosine between picture and word.";
+    + "Similarity is the cosine between picture and word."
+    + (points ? " Point at a word to see where in the picture it is." : "");
 }
 
 /** @param {number} count of pictures that are there */

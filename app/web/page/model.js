@@ -36,6 +36,7 @@ export function readModel(row) {
     note: goodFor(row),
     facts: facts.filter(([, value]) => value).map(([name, value]) => [name, String(value)]),
     embedded: row.id === "embedded",
+    explains: Boolean(row.explain),
   };
 }
 

@@ -1,6 +1,7 @@
-// Keeps every ranking up to date with the words: embeddings and words go out, pictures never. Refuses to know elements.
+// Keeps every ranking up to date with the words: embeddings and words go out, a picture only when it is asked where
+// in it a word is. Refuses to know elements.
 
-import { Refused, classify } from "./api.js";
+import { Refused, classify, explainPicture } from "./api.js";
 import { hasWords, isEdited } from "./state.js";
 import { explain } from "./words.js";
 
@@ -134,8 +135,26 @@ export function setUpRanker(store, troubled) {
     look();
   }
 
+  /** @type {WeakMap<File, { text: string, answer: Promise<import("./heat.js").Explanation> }>} */
+  const explained = new WeakMap();
+
+  /**
+   * Where in a picture its words are; asked for once a question.
+   * @param {Picture} picture
+   */
+  function explanation({ file }) {
+    const text = asText();
+    const known = explained.get(file);
+    if (known?.text === text) return known.answer;
+    const answer = explainPicture(file, question(store.get()) ?? {});
+    explained.set(file, { text, answer });
+    answer.catch(() => explained.delete(file)); // to be asked again
+    return answer;
+  }
+
   return {
     resume,
+    explanation,
     /** @param {Picture} picture */
     isCurrent: (picture) => picture.rankedFor === asText(),
   };

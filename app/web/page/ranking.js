@@ -9,7 +9,8 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @typedef {import("./state.js").Ranked} Ranked */
 
-export function createRanking() {
+/** @param {(label: string | null) => void} point  a word is pointed at, or none any more */
+export function createRanking(point) {
   const list = make("ol", { class: "bars" });
   const more = make("button", { type: "button", class: "quiet more" });
   const root = make("div", { class: "ranking" }, header(), list, more);
@@ -24,8 +25,13 @@ export function createRanking() {
     update();
   });
 
-  /** @param {Ranked[]} ranking */
-  function draw(ranking) {
+  /**
+   * @param {Ranked[]} ranking
+   * @param {boolean} points   whether the model can say where a word is
+   */
+  function draw(ranking, points) {
+    root.classList.toggle("points", points);
+    for (const button of list.querySelectorAll("button")) button.disabled = !points;
     if (ranking === current) return;
     current = ranking;
     update();
@@ -41,7 +47,7 @@ export function createRanking() {
       }
     }
     for (const ranked of visible) {
-      const row = rows.get(ranked.label) ?? newRow(ranked.label);
+      const row = rows.get(ranked.label) ?? newRow(ranked.label, point, !root.classList.contains("points"));
       rows.set(ranked.label, row);
       fill(row, ranked);
     }
@@ -61,13 +67,26 @@ function header() {
     make("span", {}, "word"), make("span", {}, "similarity"), make("span", {}, "probability"));
 }
 
-/** @param {string} label */
-function newRow(label) {
-  return make("li", {},
-    make("span", { class: "label" }, label),
+/**
+ * @param {string} label
+ * @param {(label: string | null) => void} point
+ * @param {boolean} disabled
+ */
+function newRow(label, point, disabled) {
+  const word = make("button", { type: "button", class: "label" }, label);
+  word.disabled = disabled;
+  const row = make("li", {},
+    word,
     make("span", { class: "similarity" }),
     make("span", { class: "probability" }),
     make("span", { class: "bar", "aria-hidden": "true" }, make("i")));
+  const ask = () => { if (!word.disabled) point(label); };
+  row.addEventListener("mousemove", ask); // not "mouseenter": a row that glides under a resting mouse is not meant
+  row.addEventListener("mouseleave", () => { if (!word.disabled) point(null); });
+  word.addEventListener("focus", ask);
+  word.addEventListener("click", ask); // a finger's tap, which some browsers do not take for focus
+  word.addEventListener("blur", () => { if (!word.disabled) point(null); });
+  return row;
 }
 
 /**

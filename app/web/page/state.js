@@ -24,6 +24,7 @@
  * @property {string} note
  * @property {string[][]} facts        pairs of a name and a value
  * @property {boolean} embedded
+ * @property {boolean} explains       it can say where in a picture a word is
  *
  * @typedef {object} LabelSet
  * @property {string} name
