@@ -17,7 +17,9 @@ SEEN = """() => {
   const scale = Math.min(of.width / image.naturalWidth, of.height / image.naturalHeight);
   const left = of.left + (of.width - image.naturalWidth * scale) / 2;
   const top = of.top + (of.height - image.naturalHeight * scale) / 2;
-  const { data, width, height } = map.getContext("2d").getImageData(0, 0, map.width, map.height);
+  const copy = new OffscreenCanvas(map.width, map.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(map, 0, 0);
+  const { data, width, height } = copy.getImageData(0, 0, map.width, map.height);
   const reds = [0, 0];
   for (let i = 0; i < width * height; i++) {
     const half = Number(i % width >= width / 2);
