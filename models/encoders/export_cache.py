@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,7 +62,8 @@ class Export:
         root, name = self.folder.parent, self.folder.name
         root.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(root, name)
-        made = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=root))
+        made = root / f"{name}.{uuid.uuid4().hex}"
+        made.mkdir()  # with the process's own mode: who installs is not who serves
         try:
             yield made
             manifest = {

@@ -6,8 +6,9 @@ open_clip imports torch, which costs seconds, so what it said is kept in a folde
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
-import tempfile
+import uuid
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,11 @@ def tag(spec: str, kept_in: Path | None) -> tuple[dict[str, Any], dict[str, Any]
             known = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(known, dict) and known.get("spec") == spec:
                 return known["model_cfg"], known["pretrained"]
+    if importlib.util.find_spec("torch") is None:
+        raise ModelUnavailable(
+            f"model {spec!r}: {kept_in} holds no export of it, and torch, which makes one, is not installed; "
+            "make it where torch is: python -m app.model_loading"
+        )
     model_cfg, pretrained = json.loads(json.dumps(_ask(spec)))  # the same as when it was kept
     if path is not None:
         with suppress(OSError):  # it is asked again next time
@@ -55,6 +61,6 @@ def _ask(spec: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def _write(path: Path, value: dict[str, Any]) -> None:
     """Whole or not at all, whoever else writes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-        json.dump(value, file)
-    Path(file.name).replace(path)
+    made = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    made.write_text(json.dumps(value), encoding="utf-8")
+    made.replace(path)

@@ -33,6 +33,16 @@ def test_what_was_made_is_sound_also_for_the_next_process(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == [again.folder.name], "nothing else is left behind"
 
 
+def test_whoever_serves_may_read_what_the_installation_made(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        make(export(tmp_path))
+    finally:
+        os.umask(before)
+    folder = export(tmp_path).folder
+    assert [path.stat().st_mode & 0o004 for path in (folder, *folder.iterdir())] == [0o004] * 3
+
+
 @pytest.mark.parametrize(
     "damage", ["a byte", "a file is gone", "a file more", "no manifest", "not JSON", "empty"]
 )
