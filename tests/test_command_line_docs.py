@@ -81,3 +81,8 @@ def test_the_columns_that_the_page_names_are_those_of_the_table(outputs: list[st
         columns = next(csv.reader(file))
     for column in set(columns) - {"label", "probability", "similarity"}:
         assert f"`{column}`" in PAGE
+
+
+def test_pictures_are_embedded_once(outputs: list[str], folder: Path) -> None:
+    assert "photos/cat.jpg  451 × 300" in outputs[-1]
+    assert (folder / "photos.npy").is_file() and (folder / "words.npy").is_file()

@@ -6,14 +6,11 @@ before a model is needed.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from app.cli.options import Device, Precision, failed, settings_of
 from app.settings import Settings
@@ -22,19 +19,18 @@ from models.labels.label_set import Mode
 from models.labels.vocabularies import VocabularyName
 
 if TYPE_CHECKING:
-    from app.cli.batch.run import Asker, Job, Tally
+    from app.cli.batch.run import Asker
     from app.requests.question import Question
 
 BATCHES_AHEAD = 2  # pictures under way, so that decoding goes on while the encoder works
-INTERRUPTED = 130  # exit code after Ctrl-C, as the shell has it
 
 
 def classify(
     pictures: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures, folders, globs, tars, or CSV/Parquet lists with a column path or file; "
-            "- reads one picture from standard input."
+            help="Pictures, folders, globs, tars, CSV/Parquet lists with a column path or file, or a file "
+            "that candid embed wrote; - reads one picture from standard input."
         ),
     ] = None,
     labels: Annotated[
@@ -105,6 +101,7 @@ def classify(
     from app.cli import question as questions
     from app.cli.batch.outputs import Output
     from app.cli.batch.overlays import Overlays
+    from app.cli.batch.report import Shown, digest, finished
     from app.cli.batch.run import Job
     from app.cli.batch.sorting import Sorter
     from app.cli.batch.sources import Sources
@@ -140,89 +137,16 @@ def classify(
             named = None if server else question.name
             # A stored set that has changed since asks another question.
             version = label_set_argument.version_of(named, settings) if named else None
-            asked = _digest(fields, who, str(sorted_to), version)
+            asked = digest(fields, who, str(sorted_to), version)
             kept = Output(output, asked=asked, top_k=top_k, overwrite=overwrite)
         sorter = Sorter(sorted_to, move=move_to is not None) if sorted_to else None
-        shown = _Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
+        shown = Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
         ahead = max(64, BATCHES_AHEAD * settings.max_batch)
         overlays = Overlays(explain) if explain else None
         job = Job(sources, start, shown, kept, sorter, ahead, shown.leaves_room_for_a_bar, overlays)
-        raise _finished(job, shown)
+        raise finished(job, shown)
     except CandidError as error:
         raise failed(error.message) from error
-
-
-def _finished(job: Job, shown: _Shown) -> typer.Exit:
-    """Run, and say how it went."""
-    from contextlib import nullcontext
-
-    from app.cli.batch.run import Tally, run
-
-    tally, code = Tally(), 0
-    try:
-        with job.output or nullcontext():
-            run(job, tally)
-    except KeyboardInterrupt:
-        again = "; the same command goes on from here" if job.output else ""
-        typer.echo(f"candid: interrupted after {tally.done} pictures{again}", err=True)
-        code = INTERRUPTED
-    except CandidError as error:
-        if not tally.done:
-            raise
-        raise failed(f"{error.message} (after {tally.done} pictures)") from error
-    except OSError as error:
-        raise failed(f"{error.filename or 'output'}: {error.strerror or error}") from error
-    if not tally.done and not tally.before and not code:
-        raise InvalidRequest("there are no pictures in " + (", ".join(job.sources.arguments) or "the list"))
-    shown.end(tally, job)
-    return typer.Exit(code or (1 if tally.failed else 0))
-
-
-class _Shown:
-    """What is printed: answers as they come, or one JSON document, or only what went wrong."""
-
-    def __init__(self, *, as_json: bool, quiet: bool) -> None:
-        self._as_json, self._quiet = as_json, quiet
-        self._results: list[dict[str, Any]] = []
-        self._console = Console()
-
-    @property
-    def leaves_room_for_a_bar(self) -> bool:
-        return self._as_json or self._quiet or not self._console.is_terminal
-
-    def __call__(self, name: str, answer: dict[str, Any]) -> None:
-        from app.cli import question as questions
-
-        if self._as_json:
-            self._results.append({"name": name, **answer})
-        elif not self._quiet:
-            questions.print_answer(self._console, name, answer)
-        elif "error" in answer:
-            typer.echo(f"candid: {name}: {answer['error']['message']}", err=True)
-
-    def end(self, tally: Tally, job: Job) -> None:
-        """The document, or the warnings and, of a quiet run, the count."""
-        if self._as_json:
-            answer = {**tally.told, "results": self._results, "warnings": list(tally.warnings)}
-            typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-            return
-        for warning in tally.warnings:
-            typer.echo(f"candid: warning: {warning}", err=True)
-        if self._quiet or tally.done > 1:
-            typer.echo(f"candid: {_summary(tally, job)}", err=True)
-
-
-def _summary(tally: Tally, job: Job) -> str:
-    words = "1 picture" if tally.done == 1 else f"{tally.done} pictures"
-    if tally.done and tally.seconds:
-        words += f" in {tally.seconds:.1f} s ({tally.done / tally.seconds:.1f}/s)"
-    if tally.before:
-        words += f", {tally.before} done before"
-    if tally.failed:
-        words += f", {tally.failed} could not be read"
-    if job.sorter and tally.unsorted > tally.failed:
-        words += f", {tally.unsorted - tally.failed} left in place because no label fits"
-    return words + (f": {job.output.path}" if job.output else "")
 
 
 def _local(question: Question, settings: Settings, *, explains: bool) -> Callable[[], Asker]:
@@ -248,8 +172,3 @@ def _remote(url: str, question: dict[str, Any], api_key: str | None) -> Callable
 
     service = Remote(url, question, api_key)
     return lambda: service
-
-
-def _digest(*question: Any) -> str:
-    """Stands for the question in the rows of an output."""
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]

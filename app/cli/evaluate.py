@@ -6,25 +6,30 @@ The figures are made in `models/evaluation/evaluate.py`; here they are asked for
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.batch import embeddings
+from app.cli.batch.embeddings import check_model, is_embeddings
 from app.cli.label_set_argument import is_name, prepare, read_label_set, version_of
 from app.cli.options import Device, Precision, failed, settings_of
 from app.settings import Settings
-from models.errors import CandidError
+from models.errors import CandidError, InvalidRequest
 
 if TYPE_CHECKING:
+    from app.cli.batch.embeddings import Embedded
     from models.classifier import Classifier
     from models.evaluation.dataset import Dataset
+    from models.evaluation.embed_dataset import EmbeddedSet
     from models.evaluation.embed_dataset import Progress as Report
     from models.evaluation.evaluate import Evaluation, MakeScorer
     from models.scoring.scorer import Scorer
@@ -35,7 +40,10 @@ TITLES = ("model", "template", "pictures", "labels", "top-1", "top-5", "ECE", "s
 
 def evaluate(
     dataset: Annotated[
-        Path, typer.Argument(help="Class-named folders, a tar of class/name.jpg, or a CSV of path,label.")
+        Path,
+        typer.Argument(
+            help="Class-named folders, a tar of class/name.jpg, a CSV of path,label, or what embed wrote."
+        ),
     ],
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="A model, as for serve; repeat it to compare.")
@@ -105,16 +113,47 @@ def _measure(
 
     ways = [_way(label_set, settings) for label_set in label_sets]
     templates_of(templates)  # a wrong one is told before anything is loaded
-    pictures = sample(find(source), limit, seed=seed)
+    vectors = {each.name: each for each in embeddings.read(source)} if is_embeddings(source) else None
+    pictures = sample(find(source) if vectors is None else _of_names(source, vectors), limit, seed=seed)
     found: list[Evaluation] = []
     for spec in dict.fromkeys(models):
         classifier = load(spec, for_many(load_options(settings)))
         try:
             with progress_bar(classifier.info.name) as progress:
-                found += measure(classifier, pictures, templates, domain=domain, ways=ways, progress=progress)
+                known = _known(classifier, pictures, vectors) if vectors is not None else None
+                found += measure(
+                    classifier,
+                    pictures,
+                    templates,
+                    domain=domain,
+                    ways=ways,
+                    progress=progress,
+                    embedded=known,
+                )
         finally:
             classifier.close()
     return found, pictures
+
+
+def _of_names(source: Path, names: Collection[str]) -> Dataset:
+    """Pictures that were embedded before, labelled by the folders in their names."""
+    from models.evaluation.dataset import Dataset, by_folder
+
+    items = tuple(by_folder([(PurePath(name), Path(name)) for name in names]))
+    if not items:
+        raise InvalidRequest(f"{source}: no name in it has a class-named folder", field="dataset")
+    return Dataset(source, items, tuple(sorted({item.label for item in items})))
+
+
+def _known(classifier: Classifier, pictures: Dataset, vectors: Mapping[str, Embedded]) -> EmbeddedSet:
+    """The data set as it was embedded. Raises InvalidRequest when another model did it."""
+    from models.evaluation.embed_dataset import EmbeddedSet
+
+    info = classifier.info
+    rows = [vectors[str(item.place)] for item in pictures.items]
+    for row in rows:
+        check_model(row, str(pictures.source), info.name, info.fingerprint)
+    return EmbeddedSet(pictures.items, np.stack([row.vector for row in rows]), (), 0.0)
 
 
 def _way(given: str, settings: Settings) -> tuple[str, MakeScorer]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.batch.embeddings import check_model, is_embeddings, read
 from app.cli.label_set_argument import is_name, label_set_body
 from app.cli.options import Device, Precision, failed, settings_of
 from app.settings import Settings
@@ -107,7 +108,12 @@ def delete(name: Name) -> None:
 def teach(
     name: Name,
     label: Label,
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures of it. Only embeddings are kept.")],
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Pictures of it, or files that candid embed wrote of them. Only embeddings are kept."
+        ),
+    ],
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="A model, as for serve; repeat it.")
     ] = None,
@@ -128,7 +134,7 @@ def teach(
         version, added = stored_examples.add(db, name, kept, most=settings.max_examples)
     known = sum(each.duplicate for each in added)
     typer.echo(f"{label}: {len(added) - known} added, {known} known already; {name} is at version {version}")
-    if len(added) < len(set(pictures)):
+    if len(added) < len(seen):
         raise typer.Exit(1)
 
 
@@ -166,6 +172,9 @@ def _embedded(
     from models.batching.read_ahead import read_ahead
     from models.evaluation.picture_files import read_file
 
+    known = [path for path in pictures if is_embeddings(path)]
+    pictures = [path for path in pictures if path not in known]
+    vectors: list[tuple[str, dict[str, Vectors]]] = []
     ids: dict[Path, str] = {}
     seen: dict[Path, dict[str, Vectors]] = {picture: {} for picture in pictures}
     refused: dict[Path, str] = {}
@@ -182,9 +191,15 @@ def _embedded(
     for spec in dict.fromkeys(specs):
         classifier = load(spec, for_many(load_options(settings)))
         try:
+            key = vectors_key(classifier.info)
+            for path in known:
+                for each in read(path):
+                    check_model(each, str(path), classifier.info.name, classifier.info.fingerprint)
+                    own_id = id_of(label, key.encode() + each.vector.tobytes())  # as the service names it
+                    vectors.append((own_id, {key: each.vector}))
             for picture, future in read_ahead(begun(classifier)):
                 try:
-                    seen[picture][vectors_key(classifier.info)] = future.result().vector
+                    seen[picture][key] = future.result().vector
                 except ImageRejected as error:
                     refused[picture] = error.message
         finally:
@@ -192,4 +207,4 @@ def _embedded(
     for picture, message in refused.items():
         typer.echo(f"{picture}: {message}", err=True)
         seen[picture] = {}
-    return [(ids[picture], vectors) for picture, vectors in seen.items()]
+    return vectors + [(ids[picture], own) for picture, own in seen.items()]

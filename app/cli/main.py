@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import calibrate, classify, evaluate, label_sets, terminal
+from app.cli import calibrate, classify, embed, evaluate, label_sets, terminal
 from app.cli.options import Device, Precision, settings_of
 from models.pretrained import catalogue
 
@@ -51,6 +51,7 @@ def serve(
 
 
 app.command()(classify.classify)
+app.command()(embed.embed)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
 app.add_typer(label_sets.app, name="label-sets")

@@ -60,13 +60,13 @@ def find(source: Path) -> Dataset:
     """
     if source.is_dir():
         files = sorted(path for path in source.rglob("*") if path.is_file())
-        items = _by_folder([(path.relative_to(source), path) for path in files])
+        items = by_folder([(path.relative_to(source), path) for path in files])
     elif source.suffix.lower() == ".csv":
         items = _by_csv(source)
     elif source.is_file():
         with _tar(source) as tar:
             members = [(PurePosixPath(m.name), i) for i, m in _listed(tar) if m.isfile()]
-        items = _by_folder(members)
+        items = by_folder(members)
     else:
         raise InvalidRequest(f"there is no folder or file {source}", field="dataset")
     if not items:
@@ -123,7 +123,7 @@ def _listed(tar: tarfile.TarFile) -> Iterator[tuple[int, tarfile.TarInfo]]:
         raise InvalidRequest(f"{tar.name!r} is damaged: {error}", field="dataset") from error
 
 
-def _by_folder(places: Sequence[tuple[PurePath, Path | int]]) -> list[LabelledPicture]:
+def by_folder(places: Sequence[tuple[PurePath, Path | int]]) -> list[LabelledPicture]:
     """Files whose first folder is their class. A folder around everything is looked through."""
     paths = [
         (parts, place)

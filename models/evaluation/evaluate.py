@@ -97,12 +97,14 @@ def evaluate(
     domain: str | None = None,
     ways: Sequence[tuple[str, MakeScorer]] = (),
     progress: Progress | None = None,
+    embedded: EmbeddedSet | None = None,
 ) -> tuple[Evaluation, ...]:
     """One evaluation for each of `templates`, preset names or templates, and for each of `ways`.
 
-    With neither, the model's default template. A way is named in place of the template.
+    With neither, the model's default template. A way is named in place of the template. `embedded` is the
+    data set as the model sees it, where that is known.
     """
-    embedded = embed(classifier, dataset, progress=progress)
+    embedded = embedded or embed(classifier, dataset, progress=progress)
     info, evaluations = classifier.info, []
     labels = tuple(map(Label, dataset.classes))
     words = [

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from app.cli.batch.embeddings import Embedded, check_model
 from app.cli.batch.run import Pending
 from app.cli.label_set_argument import prepare
 from app.requests.classify import Explaining
@@ -49,19 +50,33 @@ class Local:
     def close(self) -> None:
         self._classifier.close()
 
+    def score(self, embedded: Embedded) -> dict[str, Any]:
+        """The answer for a picture that was embedded before."""
+        info = self._classifier.info
+        check_model(embedded, embedded.name, info.name, info.fingerprint)
+        size = {"width": embedded.width, "height": embedded.height} if embedded.width else {}
+        return size | answer_of(self._scorer, embedded.vector, self._top_k)
+
     def _answer(self, future: Future[EmbeddedImage]) -> dict[str, Any]:
-        try:
-            embedded = future.result()
-        except ImageRejected as error:
-            return {"error": {"code": error.code, "message": error.message, "reason": error.reason}}
-        except EncoderFailed as error:
-            if not self._classifier.ready():
-                raise
-            return {"error": {"code": error.code, "message": error.message}}  # this picture's own fault
+        embedded = answered(self._classifier, future)
+        if isinstance(embedded, dict):
+            return embedded
         shown = answer_of(self._scorer, embedded.vector, self._top_k)
         if self._explainer is not None:
             shown["explanation"] = self._explainer.explain(self._scorer, embedded, shown["ranking"])
         return {"width": embedded.width, "height": embedded.height, **shown}
+
+
+def answered(classifier: Classifier, future: Future[EmbeddedImage]) -> EmbeddedImage | dict[str, Any]:
+    """A picture's embedding, or its own `error`."""
+    try:
+        return future.result()
+    except ImageRejected as error:
+        return {"error": {"code": error.code, "message": error.message, "reason": error.reason}}
+    except EncoderFailed as error:
+        if not classifier.ready():
+            raise
+        return {"error": {"code": error.code, "message": error.message}}  # this picture's own fault
 
 
 def for_many(options: LoadOptions) -> LoadOptions:

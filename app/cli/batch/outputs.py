@@ -12,15 +12,16 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
-from app.cli.batch import parquet
+from app.cli.batch import embeddings, parquet
 from models.errors import InvalidRequest
 
-ENDINGS: Final = (".csv", ".jsonl", ".ndjson", ".parquet")
 BEST: Final = ("label", "probability", "similarity")
 
 ROW_BEGINS: Final = b'{"path": "'  # a line of JSON
@@ -28,18 +29,37 @@ ROW_BEGINS: Final = b'{"path": "'  # a line of JSON
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an output holds, and which formats can hold it."""
+
+    endings: tuple[str, ...]
+    row: Callable[[str, Mapping[str, Any]], Row]  # of a picture's name and answer
+    gathered: Mapping[str, tuple[Callable[[Path], Iterator[Row]], Callable[[Path, Iterator[Row]], None]]]
+    """Formats that cannot be appended to: how each is read and written."""
+
+
 class Output:
     """Answers so far, by the picture's name, and a place for more."""
 
-    def __init__(self, path: Path, *, asked: str, top_k: int | None, overwrite: bool = False) -> None:
-        self.path, self.asked = path, asked
-        self._as_parquet = path.suffix.lower() == ".parquet"
-        self._file = path.with_name(f".{path.name}.partial") if self._as_parquet else path
-        self._columns = _columns(top_k or 1) if path.suffix.lower() == ".csv" else None
+    def __init__(
+        self,
+        path: Path,
+        *,
+        asked: str,
+        top_k: int | None = None,
+        overwrite: bool = False,
+        form: Form | None = None,
+    ) -> None:
+        self.path, self.asked, self._form = path, asked, form or ANSWERS
+        ending = path.suffix.lower()
+        self._gathered = self._form.gathered.get(ending)
+        self._file = path.with_name(f".{path.name}.partial") if self._gathered else path
+        self._columns = _columns(top_k or 1) if ending == ".csv" else None
         self._whole = 0  # bytes of whole lines that are there already
-        if path.suffix.lower() not in ENDINGS:
-            raise InvalidRequest(f"{path}: an output ends in {', '.join(ENDINGS)}")
-        if self._as_parquet:
+        if ending not in self._form.endings:
+            raise InvalidRequest(f"{path}: an output ends in {', '.join(self._form.endings)}")
+        if ending == ".parquet":
             parquet.need()
         if any(file.exists() and not file.is_file() for file in (path, self._file)):
             raise InvalidRequest(f"{path}: not a regular file")  # a pipe or a device is never read to its end
@@ -58,7 +78,7 @@ class Output:
 
     def write(self, name: str, answer: Mapping[str, Any]) -> None:
         """Keep one picture's answer."""
-        row = _row(name, answer) | {"asked": self.asked}
+        row = self._form.row(name, answer) | {"asked": self.asked}
         self.done[name] = row.get("sorted_to")
         if self._columns:
             self._write(_csv_line(_cells(row, self._columns)))
@@ -66,11 +86,11 @@ class Output:
             self._write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
     def finish(self) -> None:
-        """Every picture has its row. Only Parquet has something left to do."""
-        if self._as_parquet:
+        """Every picture has its row. Only what cannot be appended to has something left to do."""
+        if self._gathered:
             self._stream.close()
             if self._file.stat().st_size or not self.path.exists():
-                parquet.write(self.path, self._all())
+                self._gathered[1](self.path, self._all())
             self._file.unlink()
 
     def __enter__(self) -> Output:
@@ -87,8 +107,8 @@ class Output:
 
     def _all(self) -> Iterator[Row]:
         known = set()
-        if self.path.exists():
-            for row in parquet.rows(self.path):
+        if self._gathered and self.path.exists():
+            for row in self._gathered[0](self.path):
                 known.add(row["path"])
                 yield row
         with self._file.open("rb") as lines:
@@ -97,8 +117,8 @@ class Output:
 
     def _read(self) -> Iterator[tuple[str, str | None]]:
         """Names of the pictures that have a row, and where each was sorted to."""
-        if self._as_parquet and self.path.exists():
-            yield from map(self._known, parquet.rows(self.path))
+        if self._gathered and self.path.exists():
+            yield from map(self._known, self._gathered[0](self.path))
         if not self._file.exists():
             return
         with self._file.open("rb") as file:
@@ -150,6 +170,19 @@ def _row(name: str, answer: Mapping[str, Any]) -> Row:
         row["rejection_score"] = answer["rejection"]["score"]
     row |= {key: answer[key] for key in ("ranking", "tree", "width", "height", "sorted_to") if key in answer}
     return row | ({"error": f"{error['code']}: {error['message']}"} if error else {})
+
+
+ANSWERS: Final = Form(
+    (".csv", ".jsonl", ".ndjson", ".parquet"), _row, {".parquet": (parquet.rows, parquet.write)}
+)
+EMBEDDINGS: Final = Form(
+    embeddings.ENDINGS,
+    embeddings.row_of,
+    {
+        ".parquet": (parquet.rows, partial(parquet.write, embeddings=True)),
+        ".npy": (embeddings.npy_rows, embeddings.write_npy),
+    },
+)
 
 
 def _columns(places: int) -> tuple[str, ...]:

@@ -56,6 +56,19 @@ def place_of(columns: Sequence[str], names: Sequence[str], source: Path) -> int:
     raise InvalidRequest(f"{source} has no column {' or '.join(names)} (its columns: {has})")
 
 
+def has_column(source: Path, name: str) -> bool:
+    """Whether the file has such a column; False also for what is no Parquet."""
+    need()
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with open_file(source) as opened, pyarrow.parquet.ParquetFile(opened) as file:
+            return name in file.schema_arrow.names
+    except (OSError, pyarrow.ArrowException):
+        return False  # whoever reads it tells
+
+
 def rows(source: Path) -> Iterator[dict[str, Any]]:
     """The answers that `write` wrote."""
     import pyarrow
@@ -69,12 +82,12 @@ def rows(source: Path) -> Iterator[dict[str, Any]]:
         raise InvalidRequest(f"{source} cannot be read as Parquet: {error}") from error
 
 
-def write(target: Path, answers: Iterable[Mapping[str, Any]]) -> None:
+def write(target: Path, answers: Iterable[Mapping[str, Any]], *, embeddings: bool = False) -> None:
     """A whole file or none: it takes its name when the last row is in it."""
     import pyarrow
     import pyarrow.parquet
 
-    schema = _schema()
+    schema = _of_embeddings() if embeddings else _schema()
     partial = target.with_name(f".{target.name}.writing")
     group: list[dict[str, Any]] = []
     with pyarrow.parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
@@ -90,6 +103,15 @@ def write(target: Path, answers: Iterable[Mapping[str, Any]]) -> None:
                 flush()
         flush()
     partial.replace(target)
+
+
+def _of_embeddings() -> pyarrow.Schema:
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("path", "model", "fingerprint", "error", "asked")]
+    return pa.schema(
+        [*texts, ("width", pa.int32()), ("height", pa.int32()), ("embedding", pa.list_(pa.float32()))]
+    )
 
 
 def _schema() -> pyarrow.Schema:

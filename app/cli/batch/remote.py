@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import from_json
 
+from app.cli.batch.embeddings import Embedded
 from app.cli.batch.run import Pending
 from app.schemas.responses import Result
 from models.errors import CandidError, InvalidRequest
@@ -76,6 +77,11 @@ class Remote:
     def ask(self, data: bytes) -> Pending:
         """Send one picture; what is returned waits for its answer, or its own `error`."""
         return self._pool.submit(self._answer, data).result
+
+    def score(self, embedded: Embedded) -> dict[str, Any]:
+        raise InvalidRequest(
+            "a file of embeddings is answered by a model here, not by a service: no --server"
+        )
 
     def close(self) -> None:
         self._closing.set()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,15 +20,26 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
+from app.cli.batch.embeddings import Embedded
 from app.cli.batch.outputs import Output
 from app.cli.batch.overlays import Overlays
 from app.cli.batch.sorting import Sorter
-from app.cli.batch.sources import SourcePicture, Sources
+from app.cli.batch.sources import SourcePicture
 from models.batching.read_ahead import read_ahead
 from models.errors import ImageRejected, InvalidRequest
 
 Answer = dict[str, Any]
 Pending = Callable[[], Answer]
+
+
+class Source(Protocol):
+    """Where pictures are from: `Sources`, or texts in their place."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]: ...
+    @property
+    def countable(self) -> bool: ...
+    def __iter__(self) -> Iterator[SourcePicture]: ...
 
 
 class Asker(Protocol):
@@ -38,6 +50,7 @@ class Asker(Protocol):
     @property
     def warnings(self) -> Sequence[str]: ...
     def ask(self, data: bytes) -> Pending: ...
+    def score(self, embedded: Embedded) -> Answer: ...  # of a picture that was embedded before
     def close(self) -> None: ...
 
 
@@ -45,7 +58,7 @@ class Asker(Protocol):
 class Job:
     """What is to be done, and with whom."""
 
-    sources: Sources
+    sources: Source
     start: Callable[[], Asker]
     show: Callable[[str, Answer], None]  # each answer, as it comes
     output: Output | None = None
@@ -112,6 +125,10 @@ def _begun(
     """Each picture with what waits for its answer, and the bytes that are held for it."""
     for found in pictures:
         try:
+            if found.embedded is not None:
+                answer = asker.score(found.embedded)
+                yield (found, partial(dict, answer)), found.embedded.vector.nbytes
+                continue
             data = found.read()
             yield (found, asker.ask(data)), len(data)
         except ImageRejected as error:

@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from app.cli.batch import parquet
+from app.cli.batch import embeddings, parquet
+from app.cli.batch.embeddings import Embedded, is_embeddings
 from models.errors import ImageRejected, InvalidRequest
 from models.evaluation.picture_files import (
     MAX_FILE_BYTES,
@@ -64,6 +65,7 @@ class SourcePicture:
     name: str
     path: Path | None
     read: Callable[[], bytes]  # raises OSError or ImageRejected
+    embedded: Embedded | None = None  # in place of the bytes: from a file of embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,10 @@ class Sources:
             yield from self._folder(path)
         elif lower.endswith(TARS):
             yield from _tar(path)
+        elif is_embeddings(path):
+            for each in embeddings.read(path):
+                lies = Path(each.name)
+                yield SourcePicture(each.name, lies if lies.is_file() else None, bytes, each)
         elif lower.endswith(LISTS):
             for row in _listed(path):
                 yield _file(path.parent / row)
