@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "open_clip", "timm", "transformers", "PIL"}
 BUILDERS = {
     "app/model_loading.py",
-    *(f"app/cli/{name}.py" for name in ("calibrate", "classify", "evaluate", "label_sets")),
+    *(f"app/cli/{name}.py" for name in ("calibrate", "classify", "embed", "evaluate", "label_sets")),
 }
 
 # A room imports from itself and from those before it. `models` comes before all of `app`.
