@@ -23,6 +23,8 @@ EXAMPLE: Final = {
     "labels": openapi.LABELS,
     "template": ["a photo of a {}."],
     "top_k": 3,
+    "explain": True,
+    "explain_top_k": 1,
     "images": openapi.PICTURES,
 }
 
@@ -41,6 +43,8 @@ async def classify(request: Request, service: ServiceDep) -> Response:
     Send JSON, a form with files, or the picture itself as the body with the fields in the query:
     `curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' '…/v1/classify?labels=cat&labels=dog'`.
     Of several pictures, an unreadable one gets an `error` in place of its ranking.
+
+    `explain=true` says of each picture where its best labels are, `explain=overlay` draws it.
 
     A stored `label_set` stands in for `labels`. `mode=multi` gives each label a probability of its own,
     `reject=true` says whether the picture fits none, and labels such as `animal > dog` are a tree.

@@ -112,9 +112,11 @@ class Answering:
         """For the answers to so many pictures."""
         top_k = self._asked.question.top_k
         one = await offload_many(len(labels), ranking_bytes, labels, top_k, is_tree=is_tree)
-        of_explanation = self._explainer.room if self._explainer else 0
-        # Places are held until the last picture is answered, whichever way.
-        self._reserve(pictures * one + self._pictures * of_explanation)
+        held = 0
+        if self._explainer is not None:
+            one += self._explainer.answer_bytes
+            held = self._pictures * self._explainer.held_bytes
+        self._reserve(pictures * one + held)
 
     async def _result(
         self,

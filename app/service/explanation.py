@@ -43,11 +43,16 @@ class Explainer:
         return self.grid.rows * self.grid.columns
 
     @property
-    def room(self) -> int:
-        """Bytes for one picture: its part of the answer, and its vectors until that is made."""
-        drawn = OVERLAY_BYTES if self.asked.overlay else 0
-        of_label = self.places * (NUMBER_BYTES + 2) + drawn * 4 // 3 + REST_BYTES  # base64: 4 bytes for 3
-        return self.asked.top_k * of_label + (1 + self.places) * self.dim * FLOAT_BYTES + drawn
+    def answer_bytes(self) -> int:
+        """Of one picture's answer, at most."""
+        drawn = OVERLAY_BYTES * 4 // 3 if self.asked.overlay else 0  # base64: 4 bytes for 3
+        return self.asked.top_k * (self.places * (NUMBER_BYTES + 2) + drawn + REST_BYTES)
+
+    @property
+    def held_bytes(self) -> int:
+        """For one picture until all are answered: its vectors, and what it is drawn on."""
+        drawn_on = OVERLAY_BYTES if self.asked.overlay else 0
+        return (1 + self.places) * self.dim * FLOAT_BYTES + drawn_on
 
     @property
     def work(self) -> int:
