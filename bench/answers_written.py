@@ -24,6 +24,7 @@ def guide(text: str, found: dict[str, Any]) -> str:
         "few-shot": few_shot(found),
         "calibration": calibration(found),
         "multi": multi(found),
+        "carried": carried(found),
         "explain": explain(found),
     }
     for name, content in tables.items():
@@ -113,6 +114,17 @@ def multi(found: dict[str, Any]) -> str:
     ]
     head = ["Pairs of", "AUROC", 'AUROC of "without a {}"', "ECE", "Precision", "Recall"]
     return table(head, rows, numbers=5)
+
+
+def carried(found: dict[str, Any]) -> str:
+    rows = []
+    for tower, sets in found["carried"].items():
+        for name, of in sets.items():
+            shares = (f"{100 * of[key]:.0f} %" for key in ("top1", "map_cosine", "map"))
+            errors = ("ece_cosine", "ece", "ece_own", "ece_alone", "ece_alone_own")
+            rows.append([tower, NAMES[name], *shares, *(f"{of[key]:.3f}" for key in errors)])
+    head = ["Tower", "Pictures", "Top-1", "mAP of cosines", "mAP", "ECE of cosines", "ECE", "own curve"]
+    return table([*head, "One thing each: ECE", "own curve"], rows, numbers=8)
 
 
 def explain(found: dict[str, Any]) -> str:

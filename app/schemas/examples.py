@@ -162,6 +162,8 @@ CALIBRATION: Final[_Answer] = {
     "version": 4,
     "model": "embedded",
     "temperature": 1.38321,
+    "slope": 1.21034,
+    "offset": -3.5121,
     "images": 20,
     "ece_before": 0.201047,
     "ece_after": 0.261052,

@@ -68,10 +68,12 @@ class LabelSetPatch(Body):
 
 
 class Calibrated(BaseModel):
-    """A fitted temperature."""
+    """What was fitted on labelled pictures."""
 
     model: str | None = Field(description="The loaded model it was fitted for; null: one not loaded now.")
     temperature: float = Field(description="Divides the logits before the softmax.")
+    slope: float | None = Field(description="Of mode multi's curve; null where the model needs none.")
+    offset: float | None
     images: int
     ece_before: float = Field(description="Expected calibration error without it, 0 … 1.")
     ece_after: float = Field(description="And with it, on pictures that the fit did not see.")
@@ -100,6 +102,8 @@ class CalibrationAnswer(BaseModel):
     version: int
     model: str
     temperature: float
+    slope: float | None = Field(description="Of mode multi's curve; null where the model needs none.")
+    offset: float | None
     images: int
     ece_before: float
     ece_after: float

@@ -60,7 +60,7 @@ class ClassifyBody(PicturesOrVectorsBody):
     reject: bool | None = Field(None, description="Say whether the picture fits none of the labels.")
     reject_threshold: Share | None = Field(None, description="Score below which it fits none.")
     calibrated: bool | None = Field(
-        None, description="Divide by a fitted temperature; none: if the label set has one of its own."
+        None, description="Go by what was fitted; none: if the label set has it, or in mode multi."
     )
     explain: Explain | None = None
     explain_top_k: int | None = Field(

@@ -136,9 +136,14 @@ class Classification(BaseModel):
     label_set: LabelSetVersion | None = Field(None, description="The stored set that gave the answer.")
     vocabulary: VocabularyName | None = Field(None, description="Whose words the labels are.")
     mode: Mode | None = Field(None, description="When more is asked for than plain labels.")
-    calibrated: bool = Field(False, description="Whether a fitted temperature makes probabilities honest.")
-    temperature: float | None = Field(None, description="The fitted one.")
+    calibrated: bool = Field(
+        False, description="Whether something fitted for this model makes probabilities honest."
+    )
+    temperature: float | None = Field(None, description="The fitted one, of mode single.")
     temperature_of: Literal["label_set", "model", "catalogue"] | None = None
+    curve_of: Literal["label_set", "model", "catalogue"] | None = Field(
+        None, description="In mode multi: for what the curve that makes probabilities was fitted."
+    )
     results: list[Result]
     warnings: list[str] = Field(description="Labels that were cut at the context length, and duplicates.")
     timing_ms: Timing

@@ -1,4 +1,4 @@
-"""From a question to its scorer: labels embedded, a stored set's examples and temperature, nouns to reject.
+"""From a question to its scorer: labels embedded, a stored set's examples and calibration, nouns to reject.
 
 A stored set is read in one transaction, so an answer is of one version; what was made of it is kept until the
 version changes, and made once however many ask. The nouns are encoded once a model, beside all other work.
@@ -23,9 +23,9 @@ from app.requests.question import Question
 from app.schemas.label_sets import LabelSetBody, label_set_of
 from app.service import transactions
 from app.service.embedded_labels import embedded_labels, vectors_key
+from app.service.fitted import fitted_for
 from app.service.scorer import LabelSetScorer, held_bytes
 from app.service.single_flight import Flight, Once
-from app.service.temperature import temperature_for
 from app.storage import label_sets
 from app.storage.database import Database
 from app.storage.label_sets import Snapshot
@@ -164,7 +164,7 @@ class LabelSetScorers:
             if nouns:
                 nouns.cancel()
         calibration = read.calibration if read else None
-        fitted, source, warnings = await temperature_for(
+        fitted, source, warnings = await fitted_for(
             self.db, info, label_set.mode, calibration, question.calibrated
         )
         rivals = None
@@ -194,7 +194,7 @@ class LabelSetScorers:
             name=question.name,
             vocabulary=question.vocabulary,
             version=read.version if read else None,
-            temperature_of=source,
+            fitted_of=source,
             warnings=(*question.warnings, *matrix.warnings, *idle, *warnings),
         )
 

@@ -39,7 +39,7 @@ def answer_of(scorer: LabelSetScorer, vector: NDArray[np.float32], top_k: int | 
 
 
 def about(scorer: LabelSetScorer) -> dict[str, Any]:
-    """What holds for all pictures of a request: which set and version, which mode, which temperature."""
+    """What holds for all pictures of a request: which set and version, which mode, what was fitted."""
     shown: dict[str, Any] = {}
     if scorer.vocabulary is not None:
         shown["vocabulary"] = scorer.vocabulary
@@ -47,10 +47,12 @@ def about(scorer: LabelSetScorer) -> dict[str, Any]:
         shown["label_set"] = {"name": scorer.name, "version": scorer.version}
     if not scorer.is_plain:
         shown["mode"] = scorer.scorer.mode
-    shown["calibrated"] = scorer.temperature_of is not None
-    if scorer.temperature_of is not None:
+    shown["calibrated"] = scorer.fitted_of is not None
+    if scorer.fitted_of is not None and scorer.scorer.mode == "multi":
+        shown["curve_of"] = scorer.fitted_of
+    elif scorer.fitted_of is not None:
         temperature = digits(scorer.scorer.fitted.temperature)
-        shown |= {"temperature": temperature, "temperature_of": scorer.temperature_of}
+        shown |= {"temperature": temperature, "temperature_of": scorer.fitted_of}
     return shown
 
 

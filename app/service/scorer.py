@@ -6,18 +6,18 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.requests.question import shown
 from models.errors import DeadlineExceeded
+from models.scoring import fitting
 from models.scoring import scorer as scoring
+from models.scoring.fitting import Fits
 from models.scoring.scorer import Answer, Scorer
-
-PICTURES_AT_ONCE: Final = 256
-"""Between two looks at the clock: with 10,000 labels some 100 ms."""
 
 Vector: TypeAlias = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class LabelSetScorer:
     name: str | None = None  # of a stored set
     vocabulary: str | None = None  # whose words the labels are
     version: int | None = None
-    temperature_of: str | None = None  # "label_set", "model", "catalogue"; None: not calibrated
+    fitted_of: str | None = None  # "label_set", "model", "catalogue"; None: not calibrated
     warnings: tuple[str, ...] = ()
     nbytes: int = 0  # of a stored set's, as `held_bytes` counts them
 
@@ -50,13 +50,9 @@ class LabelSetScorer:
             _check_time(deadline)
             yield self.answer(vector)
 
-    def logits(self, vectors: Vector, deadline: float) -> NDArray[np.float64]:
-        """Logits (M, N) for vectors (M, D), some at a time, or DeadlineExceeded."""
-        rows = []
-        for start in range(0, len(vectors), PICTURES_AT_ONCE):
-            _check_time(deadline)
-            rows.append(scoring.logits(self.scorer, vectors[start : start + PICTURES_AT_ONCE]))
-        return np.concatenate(rows)
+    def fit(self, vectors: Vector, truth: NDArray[np.intp], deadline: float) -> Fits:
+        """What pictures' vectors (M, D) and right labels (M,) say, or DeadlineExceeded; see `fitting.fit`."""
+        return fitting.fit(self.scorer, vectors, truth, check=partial(_check_time, deadline))
 
     @property
     def is_tree(self) -> bool:

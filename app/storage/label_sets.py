@@ -40,10 +40,12 @@ ANY_LABELS: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class StoredCalibration:
-    """A fitted temperature."""
+    """What was fitted for a model, and a label set: a temperature, and the curve of mode multi."""
 
     fingerprint: str
     temperature: float
+    slope: float | None  # of the curve; None where the model needs none
+    offset: float | None
     images: int
     ece_before: float
     ece_after: float
@@ -203,7 +205,7 @@ def remove(db: Database, name: str, *, condition: Condition = ANYHOW) -> None:
 def save_calibration(
     db: Database, name: str, fitted: StoredCalibration, *, condition: Condition = ANYHOW
 ) -> int:
-    """Keep a temperature for a set, or for a model's every answer (ANY_LABELS); the set's new version."""
+    """Keep what was fitted for a set, or for a model's every answer (ANY_LABELS); the set's new version."""
     with db.write(name) as connection:
         version = 0
         if name != ANY_LABELS:
@@ -218,7 +220,7 @@ def save_calibration(
 
 
 def calibration(db: Database, fingerprint: str) -> StoredCalibration | None:
-    """A model's own temperature, whatever the labels."""
+    """What was fitted for a model, whatever the labels."""
     with db.read() as connection:
         own = [c for c in _calibrations(connection, ANY_LABELS) if c.fingerprint == fingerprint]
     return own[0] if own else None

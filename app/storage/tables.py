@@ -68,11 +68,13 @@ examples = Table(
     Index("candid_examples_by_set", "label_set", "fingerprint"),
 )
 calibrations = Table(
-    "candid_calibrations",
+    "candid_fits",
     metadata,
     Column("label_set", String(64), primary_key=True),  # "": for the model, whatever the labels
     Column("fingerprint", String(64), primary_key=True),
     Column("temperature", Float, nullable=False),
+    Column("slope", Float),  # of the curve of mode multi; of none where the model needs none
+    Column("offset", Float),
     Column("images", Integer, nullable=False),
     Column("ece_before", Float, nullable=False),
     Column("ece_after", Float, nullable=False),

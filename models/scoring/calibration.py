@@ -56,7 +56,7 @@ def fit(logits: Floats, truth: NDArray[np.intp], *, bins: int = BINS) -> Calibra
     Raises InvalidRequest for fewer than MIN_IMAGES pictures.
     """
     if len(truth) < MIN_IMAGES:
-        raise InvalidRequest(f"{len(truth)} labelled pictures; a fit needs {MIN_IMAGES}", field="examples")
+        raise InvalidRequest(f"{len(truth)} readable pictures; a fit needs {MIN_IMAGES}", field="images")
     wide = np.asarray(logits, dtype=np.float64)  # (M, N)
     after = np.empty_like(wide)  # (M, N)
     for half in (0, 1):

@@ -33,6 +33,9 @@ class Curve:
     slope: float
     offset: float
 
+    def __call__(self, z: Floats) -> NDArray[np.float64]:
+        return _logistic(self.slope * np.asarray(z, dtype=np.float64) + self.offset)
+
 
 PRIOR: Final = 0.2
 """Share of the labels that hold, at which a curve is honest. Nobody knows it for labels yet unseen; where
@@ -53,7 +56,7 @@ def against_absence(
     curve: Curve = DEFAULT,
 ) -> NDArray[np.float64]:
     """Calibrated probabilities (…, N) for a model that was trained with a softmax."""
-    return _logistic(curve.slope * normalised(similarities, bank) + curve.offset)
+    return curve(normalised(similarities, bank))
 
 
 def normalised(similarities: Floats, bank: Floats) -> NDArray[np.float64]:

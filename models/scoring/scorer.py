@@ -146,6 +146,13 @@ def logits(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
     return _tempered(scorer, _logits(scorer, vectors, cosines(vectors, scorer.matrix.vectors)))
 
 
+def above_nouns(scorer: Scorer, vectors: Vectors) -> NDArray[np.float64]:
+    """What the curve of mode "multi" makes probabilities of; needs the bank: (B, D) -> (B, N)."""
+    assert scorer.bank is not None
+    raw = _logits(scorer, vectors, cosines(vectors, scorer.matrix.vectors))  # (B, N)
+    return multi_label.normalised(raw / scorer.logit_scale, cosines(vectors, scorer.bank))
+
+
 def _logits(scorer: Scorer, vectors: Vectors, similarities: Vectors) -> NDArray[np.float64]:
     """Of words and examples together: (N,) or (B, N)."""
     words = scorer.logit_scale * similarities.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Honest probabilities for a label set: one temperature, fitted on labelled pictures, which are not kept."""
+"""Honest probabilities for a label set, from labelled pictures, which are not kept."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from app.routes.label_sets.sets import CHANGED, Name
 from app.schemas import openapi
 from app.schemas.label_sets import AddedExample, CalibrationAnswer, LabelledBody
 from app.schemas.responses import ErrorDetail
-from app.service import transactions
-from app.service.embedded_labels import vectors_key
+from app.service import fitted, transactions
 from app.service.embedding import embed_each
 from app.service.scorer import LabelSetScorer
 from app.storage import label_sets
@@ -62,27 +61,21 @@ async def calibrate(
 ) -> CalibrationAnswer:
     """Pictures (or embeddings) with the right label of each, in the same order: 20 or more.
 
-    From then on the set's answers are divided by the temperature and say so. The ranking stays as it is.
+    From then on the set's answers go by the temperature, those of mode multi by the curve, and say so. The
+    ranking stays as it is.
     """
     body, images = await read_labelled(request, service.settings)
     classifier = service.classifier(body.model)
     given = condition_of(request)
-    question = Question(name=name, changes={"mode": "single", "reject": False}, calibrated=False)
+    question = Question(name=name, changes=fitted.CHANGES, calibrated=False)
     async with service.admission.slot(request) as slot:
         scorer = await service.scorers.scorer_for(classifier, question, slot.deadline)
         given.check(name, scorer.version)
         truth = _truth(body.labels, scorer)
         reserve(request, LOGIT_BYTES * len(truth) * len(scorer.labels))
         vectors, readable, unreadable = await _vectors(classifier, body, images, slot.deadline)
-        fitted = await asyncio.to_thread(_fit, scorer, vectors, truth[readable], slot.deadline)
-        kept = label_sets.StoredCalibration(
-            vectors_key(classifier.info),
-            fitted.temperature,
-            fitted.images,
-            fitted.ece_before,
-            fitted.ece_after,
-            0,
-        )
+        fits = await asyncio.to_thread(scorer.fit, vectors, truth[readable], slot.deadline)
+        kept = fitted.kept(classifier.info, fits)
         # Not for a set that has changed while its pictures were looked at.
         assert scorer.version is not None
         unchanged = Condition(versions=frozenset({scorer.version}))
@@ -94,10 +87,12 @@ async def calibrate(
         label_set=name,
         version=version,
         model=classifier.info.name,
-        temperature=fitted.temperature,
-        images=fitted.images,
-        ece_before=fitted.ece_before,
-        ece_after=fitted.ece_after,
+        temperature=kept.temperature,
+        slope=kept.slope,
+        offset=kept.offset,
+        images=kept.images,
+        ece_before=kept.ece_before,
+        ece_after=kept.ece_after,
         unreadable=unreadable,
     )
 
@@ -130,13 +125,3 @@ async def _vectors(
     readable = sorted(rows)
     vectors = np.stack([rows[i] for i in readable]) if rows else np.empty((0, dim), dtype=np.float32)
     return vectors, readable, [unreadable[i] for i in sorted(unreadable)]
-
-
-def _fit(
-    scorer: LabelSetScorer, vectors: NDArray[np.float32], truth: NDArray[np.intp], deadline: float
-) -> calibration.Calibration:
-    if len(vectors) < calibration.MIN_IMAGES:
-        raise InvalidRequest(
-            f"{len(vectors)} readable pictures; a fit needs {calibration.MIN_IMAGES}", field="images"
-        )
-    return calibration.fit(scorer.logits(vectors, deadline), truth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,28 @@ def test_the_temperature_is_found_kept_and_used(
     assert answer["temperature_of"] == "model"
     assert answer["temperature"] == pytest.approx(temperature, rel=1e-3)
     assert plain["calibrated"] is False
+
+
+def test_the_curve_of_mode_multi_is_fitted_with_it_and_used_unasked(
+    noise: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDID_DATABASE_URL", f"sqlite:///{tmp_path / 'sets.db'}")
+    asked = ["classify", str(noise / "cat" / "0.png"), "-m", str(model), "-l", "cat", "-l", "dog"]
+    asked += ["--mode", "multi", "--json"]
+    before = CliRunner().invoke(app, asked)
+    shown = CliRunner().invoke(app, ["calibrate", str(noise), "-m", str(model)])
+    assert shown.exit_code == 0, shown.output
+    slope = float(shown.output.split("slope ")[1].split(",")[0])
+    assert abs(slope) < 1  # noise: whether a label is right cannot be seen
+    after = CliRunner().invoke(app, asked)
+    raw = CliRunner().invoke(app, [*asked, "--raw"])
+    one, two, three = (json.loads(each.stdout) for each in (before, after, raw))
+    assert one["calibrated"] is False and "no curve was fitted for small" in one["warnings"][0]
+    assert (two["calibrated"], two["curve_of"]) == (True, "model") and "temperature" not in two
+    assert two["warnings"] == []
+    for place in two["results"][0]["ranking"]:  # nothing is known but how often a label holds
+        assert place["probability"] == pytest.approx(0.2, abs=0.15)
+    assert three["results"] == one["results"] and three["calibrated"] is False
 
 
 def test_a_label_set_gets_a_temperature_of_its_own(

@@ -210,7 +210,7 @@ def test_examples_go_with_their_label_and_nothing_outlives_its_set(db: Database)
     label_sets.put(db, "pets", document("cat", "dog"), most=MOST)
     add(db, "pets", "cat", [example(1, 0)], most=9)
     add(db, "pets", "dog", [example(0, 1)], most=9)
-    label_sets.save_calibration(db, "pets", StoredCalibration(MODEL, 1.5, 30, 0.2, 0.1, 0))
+    label_sets.save_calibration(db, "pets", StoredCalibration(MODEL, 1.5, 1.2, -3.5, 30, 0.2, 0.1, 0))
     assert label_sets.put(db, "pets", document("dog", "fish"), most=MOST)[0].examples == {"dog": 1}
     label_sets.remove(db, "pets")
     fresh = label_sets.put(db, "pets", document("dog"), most=MOST)[0]
@@ -234,7 +234,7 @@ def test_limits_and_what_is_not_there(db: Database) -> None:
 
 def test_a_calibration_belongs_to_a_set_or_to_a_model(db: Database) -> None:
     version = label_sets.put(db, "pets", document("cat"), most=MOST)[0].version
-    fitted = StoredCalibration(MODEL, 1.5, 30, 0.2, 0.1, 0)
+    fitted = StoredCalibration(MODEL, 1.5, 1.2, -3.5, 30, 0.2, 0.1, 0)
     assert label_sets.save_calibration(db, "pets", fitted) == version + 1
     [kept] = label_sets.get(db, "pets").calibrations
     assert (kept.temperature, kept.version) == (1.5, version + 1)
@@ -243,7 +243,7 @@ def test_a_calibration_belongs_to_a_set_or_to_a_model(db: Database) -> None:
     assert label_sets.calibration(db, "another model") is None
     label_sets.save_calibration(db, ANY_LABELS, fitted)
     own = label_sets.calibration(db, MODEL)
-    assert own is not None and own.temperature == 1.5
+    assert own is not None and (own.temperature, own.slope, own.offset) == (1.5, 1.2, -3.5)
 
 
 def test_embedded_labels_are_kept_for_the_texts_they_are_of(db: Database) -> None:

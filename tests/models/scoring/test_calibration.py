@@ -95,4 +95,4 @@ def test_a_fit_makes_overconfident_logits_honest_and_changes_no_ranking() -> Non
 def test_a_handful_of_pictures_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         fit(np.zeros((5, 2)), np.zeros(5, dtype=np.intp))
-    assert caught.value.field == "examples"
+    assert caught.value.field == "images"

@@ -6,6 +6,7 @@ What the features are worth is measured in bench/answers.py; here is that they d
 from __future__ import annotations
 
 import base64
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from app.settings import Settings
 from app.storage import label_sets
 from app.storage.database import Database
 from app.storage.tables import matrices
-from models.scoring import few_shot
+from models.scoring import few_shot, multi_label
 from tests.small import small_model
 
 SETS = "/v1/label-sets"
@@ -226,7 +227,8 @@ def test_a_threshold_without_its_mode_is_told_but_a_stored_one_may_wait(
     put(client, "pets", {**PETS, "threshold": 0.4})
     assert classify(client, cat, label_set="pets")["warnings"] == []
     assert classify(client, cat, label_set="pets", threshold=0.3)["warnings"] == told
-    assert classify(client, cat, label_set="pets", threshold=0.3, mode="multi")["warnings"] == []
+    [other] = classify(client, cat, label_set="pets", threshold=0.3, mode="multi")["warnings"]
+    assert "no curve was fitted for small" in other
 
 
 def test_rejection_is_a_score_and_a_decision(client: TestClient, cat: bytes) -> None:
@@ -429,6 +431,18 @@ def test_calibration_makes_a_temperature_that_answers_name(client: TestClient, c
     assert found["images"] == 30 and found["version"] == 2
     assert found["ece_after"] < found["ece_before"]  # guesses of a model without talent are too sure
 
+    several = classify(client, cat, label_set="pets", mode="multi")
+    assert several["calibrated"] and several["curve_of"] == "label_set" and several["warnings"] == []
+    p = {place["label"]: place["probability"] for place in several["results"][0]["ranking"]}
+    other = classify(client, cat, label_set="pets", mode="multi", calibrated="false")
+    assert other["calibrated"] is False and "curve_of" not in other
+    odds = {place["label"]: place["probability"] for place in other["results"][0]["ranking"]}
+    ours, default = (
+        [math.log(each[label] / (1 - each[label])) for label in PETS["labels"]] for each in (p, odds)
+    )
+    z = (np.array(default) - multi_label.DEFAULT.offset) / multi_label.DEFAULT.slope
+    assert ours == pytest.approx(found["slope"] * z + found["offset"], abs=1e-3)
+
     answer = classify(client, cat, label_set="pets")
     assert answer["calibrated"] and answer["temperature_of"] == "label_set"
     assert answer["temperature"] == pytest.approx(found["temperature"], rel=1e-5)
@@ -462,6 +476,19 @@ def test_asked_for_a_temperature_that_nobody_knows_the_answer_says_so(client: Te
     answer = classify(client, cat, labels=["cat", "dog"], calibrated="true")
     assert answer["calibrated"] is False
     assert "candid calibrate" in answer["warnings"][0]
+
+
+def test_siglips_own_probabilities_need_no_curve(client: TestClient, cat: bytes) -> None:
+    asked = {"labels": ["cat", "dog"], "mode": "multi", "model": "sigmoid"}
+    answer = classify(client, cat, **asked)
+    assert answer["calibrated"] is False and answer["warnings"] == []
+    vain = classify(client, cat, **asked, calibrated="true")
+    assert vain["results"] == answer["results"] and "no effect" in vain["warnings"][0]
+    put(client, "pets", PETS)
+    rng = np.random.default_rng(0)
+    body = {"embeddings": rng.normal(size=(20, 64)).tolist(), "labels": ["cat", "dog"] * 10}
+    found = client.post(f"{SETS}/pets/calibration", json=body | {"model": "sigmoid"}).json()
+    assert found["slope"] is None and found["temperature"] > 0
 
 
 def test_a_version_is_answered_by_whole_while_it_changes(client: TestClient, cat: bytes) -> None:
