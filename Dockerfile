@@ -1,20 +1,22 @@
-# Candid in a container: CPU by default, NVIDIA GPUs with --build-arg VARIANT=cuda.
+# Candid in a container.
 #
 #   docker build -t candid .
 #   docker run -p 8000:8000 candid
 #
-# The embedded model is inside. Other models (-e CANDID_MODEL=…) are fetched into /data: mount a volume there.
+# --build-arg VARIANT=cpu (the default) holds the embedded model and runs exports, without torch; torch makes them:
+# it fetches any model (-e CANDID_MODEL=…) into /data, where a volume is to be mounted; cuda is for NVIDIA GPUs.
 # BASE may be any Debian-like image whose python3 is 3.11 or newer and can make virtual environments.
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
 ARG VARIANT=cpu
-# For a much smaller CPU image name PyTorch's index of CPU builds here (pytorch.org, "Get started", shows it).
+# PyTorch's index of CPU builds (pytorch.org, "Get started", shows it): a much smaller torch image, and less to fetch
+# for cpu, whose export is made with torch.
 ARG TORCH_INDEX_URL=
 WORKDIR /src
 RUN python3 -m venv /opt/candid
 # The dependencies first: this layer is made anew only when the lock changes.
-COPY requirements.txt deploy/install.sh ./
+COPY requirements.txt deploy/install.sh deploy/trim.sh deploy/torch-only.txt ./
 RUN sh install.sh /opt/candid "${VARIANT}" "${TORCH_INDEX_URL}"
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
@@ -23,6 +25,7 @@ RUN /opt/candid/bin/python -m pip install --no-cache-dir --no-deps --no-build-is
 # The embedded model, as OpenVINO runs it, where models/loading.py looks for it: no torch at the first start.
 RUN cd / && CANDID_DEVICE=cpu CANDID_TEXT_CACHE_BYTES=0 \
     CANDID_ENCODER_DIR=/opt/candid/share/candid/encoders /opt/candid/bin/python -m app.model_loading
+RUN sh trim.sh /opt/candid "${VARIANT}"
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="candid" \

@@ -74,7 +74,7 @@ lock: $(VENV)/.created ## write requirements*.txt anew (LOCKFLAGS="--upgrade-pac
 
 # What torch needs is left out of the lock too. Exports are made elsewhere: docs/operations.md, "Without torch".
 SMALL := .venv-small
-LEFT_OUT := ^(torch|torchvision|triton|timm|transformers|sympy|networkx|mpmath|cuda-.*|nvidia-.*)==
+LEFT_OUT := ^($(shell paste -sd '|' deploy/torch-only.txt))==
 
 small: $(VENV)/.created ## an installation without torch in .venv-small, which only runs exports, on a CPU
 	$(BIN)/python -m venv $(SMALL)
@@ -83,7 +83,7 @@ small: $(VENV)/.created ## an installation without torch in .venv-small, which o
 	  --requirement $(SMALL)/requirements.txt
 	$(SMALL)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 
-image: ## the container image (VARIANT=cuda for NVIDIA GPUs)
+image: ## the container image (VARIANT=torch for any model, cuda for NVIDIA GPUs)
 	docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE):$(VARIANT) .
 
 clean: ## remove what the other targets made, .venv included

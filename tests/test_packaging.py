@@ -202,3 +202,10 @@ def test_a_commit_is_checked_as_ci_checks_it() -> None:
     assert made == hooks
     for target in ("test", "check"):
         assert re.search(rf"^{target}: lint typecheck ##", makefile, re.MULTILINE)
+
+
+def test_what_only_torch_needs_is_named_as_the_lock_names_it() -> None:
+    """`make small` and the CPU image leave these out; a name gone stale would keep gigabytes."""
+    names = locked("requirements.txt")
+    for pattern in (ROOT / "deploy" / "torch-only.txt").read_text().split():
+        assert any(re.fullmatch(pattern, name) for name in names), pattern
