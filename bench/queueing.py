@@ -1,0 +1,176 @@
+"""A queue of pictures before N encoders, simulated; held against a real service, then asked about 1,000.
+
+    python -m bench.queueing --seconds 20
+
+Requests come at random (Poisson). An encoder that is free takes what waits for it, up to its best batch, and
+never waits for a batch to fill, as `models/batching/batcher.py` does. A batch's time is measured on the bare
+encoder, the rest of a request on a closed loop at capacity; both are all that the simulation knows of the
+service. What it says of open loops at parts of that capacity is then compared with the service itself
+(open_loop.c). Figures go to bench/results/queueing.json, from where docs/scale.md has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import random
+import statistics
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import models
+from app.model_loading import load_options
+from app.settings import Settings
+from bench import bare, machine, photographs
+from bench.resilience.overload import answered, offer
+from bench.resilience.service import serving
+from models.pretrained.catalogue import EMBEDDED
+
+RESULTS = Path(__file__).parent / "results" / "queueing.json"
+SHARES: Final = (0.3, 0.5, 0.7, 0.85)  # of capacity
+BATCHES: Final = (1, 2, 3)
+CONNECTIONS: Final = 16  # of the closed loop
+MANY: Final = 1000  # encoders
+MANY_SHARES: Final = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Encoders that are alike, and how a request finds one."""
+
+    encoders: int
+    batch_s: Callable[[int], float]  # of so many pictures
+    max_batch: int
+    front_s: float  # of a request before and after the encoder
+    choices: int = 1  # queues that are looked at; the shortest gets the request
+
+
+def simulate(fleet: Fleet, rate: float, requests: int, *, seed: int = 0) -> list[float]:
+    """Seconds from arrival to answer of each request, at `rate` a second; the first tenth is left out."""
+    chance = random.Random(seed)
+    waiting: list[deque[float]] = [deque() for _ in range(fleet.encoders)]
+    busy = [0] * fleet.encoders  # pictures in the batch under way
+    ends: list[tuple[float, int, list[float]]] = []  # a batch's end, its encoder, its requests' arrivals
+    taken: list[float] = []
+    now, left = 0.0, requests
+
+    def begin(encoder: int, at: float) -> None:
+        queue = waiting[encoder]
+        batch = [queue.popleft() for _ in range(min(fleet.max_batch, len(queue)))]
+        busy[encoder] = len(batch)
+        if batch:
+            heapq.heappush(ends, (at + fleet.batch_s(len(batch)), encoder, batch))
+
+    arrival = chance.expovariate(rate)
+    while left or ends:
+        if left and (not ends or arrival <= ends[0][0]):
+            now, left = arrival, left - 1
+            looked = [chance.randrange(fleet.encoders) for _ in range(fleet.choices)]
+            encoder = min(looked, key=lambda each: len(waiting[each]) + busy[each])
+            waiting[encoder].append(now)
+            if not busy[encoder]:
+                begin(encoder, now)
+            arrival = now + chance.expovariate(rate)
+        else:
+            now, encoder, batch = heapq.heappop(ends)
+            taken += [now - came + fleet.front_s for came in batch]
+            begin(encoder, now)
+    return taken[len(taken) // 10 :]
+
+
+def percentiles(taken: Sequence[float]) -> dict[str, float]:
+    """Milliseconds."""
+    cuts = statistics.quantiles(taken, n=100)
+    return {"p50_ms": round(cuts[49] * 1e3, 2), "p99_ms": round(cuts[98] * 1e3, 2)}
+
+
+def measured(seconds: float) -> dict[str, Any]:
+    """The real service with the embedded model beside the simulation of it."""
+    files = photographs.small(256, (240, 160))
+    classifier = models.load(EMBEDDED, load_options(Settings()))
+    pixels = [bare.pixels(classifier, data) for data in files[: max(BATCHES)]]
+    encode = bare.encoder(classifier)
+    batch_s = {size: bare.seconds(encode, pixels[:size], seconds / 4) for size in BATCHES}
+    classifier.close()
+    rows = []
+    with tempfile.TemporaryDirectory() as name, serving(image_cache_bytes=0, log_level="warning") as service:
+        folder = Path(name)
+        offer(folder, service.port, 0, 5, files)  # so that all is warm
+        capacity = answered(offer(folder, service.port, -CONNECTIONS, seconds, files))
+        alone = offer(folder, service.port, -1, seconds / 2, files)["statuses"]["200"]["p50_ms"] / 1e3
+        # At capacity batches are full: what a request costs beyond its share of one is the rest's.
+        beside_s = max(0.0, 1 / capacity - batch_s[max(BATCHES)] / max(BATCHES))
+        fleet = Fleet(
+            1,
+            lambda size: batch_s[size] + size * beside_s,
+            max(BATCHES),
+            front_s=max(0.0, alone - batch_s[1] - beside_s),
+        )
+        for share in SHARES:
+            rate = share * capacity
+            real = offer(folder, service.port, rate, seconds, files)["statuses"]["200"]
+            told = percentiles(simulate(fleet, rate, 20_000))
+            rows.append(
+                {
+                    "share": share,
+                    "a_second": round(rate, 1),
+                    "real_p50_ms": real["p50_ms"],
+                    "real_p99_ms": real["p99_ms"],
+                    "simulated_p50_ms": told["p50_ms"],
+                    "simulated_p99_ms": told["p99_ms"],
+                    "p50_ratio": round(told["p50_ms"] / real["p50_ms"], 2),
+                }
+            )
+            print(json.dumps(rows[-1]), flush=True)
+    return {
+        "capacity_a_second": round(capacity, 1),
+        "alone_ms": round(alone * 1e3, 2),
+        "batch_ms": {str(size): round(took * 1e3, 2) for size, took in batch_s.items()},
+        "beside_ms": round(beside_s * 1e3, 2),
+        "rows": rows,
+    }
+
+
+def fleets(batch_ms: dict[str, float], beside_ms: float) -> list[dict[str, Any]]:
+    """1,000 such encoders: one queue picked blindly, and the shorter of two."""
+    largest = max(map(int, batch_ms))
+    most = largest / ((batch_ms[str(largest)] + largest * beside_ms) / 1e3)  # pictures a second of one
+    rows = []
+    for choices in (1, 2):
+        fleet = Fleet(
+            MANY,
+            lambda size: (batch_ms[str(size)] + size * beside_ms) / 1e3,
+            largest,
+            front_s=0.0,
+            choices=choices,
+        )
+        for share in MANY_SHARES:
+            rate = share * most * MANY
+            told = percentiles(simulate(fleet, rate, 300_000))
+            rows.append({"choices": choices, "share": share, "a_second": round(rate), **told})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20, help="of each load")
+    asked = parser.parse_args()
+    found = measured(asked.seconds)
+    result = {
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "command": f"python -m bench.queueing --seconds {asked.seconds:g}",
+        **found,
+        "many": fleets(found["batch_ms"], found["beside_ms"]),
+    }
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
