@@ -15,7 +15,7 @@ from app.requests.question import Question
 from app.service.explanation import explainer
 from app.service.rendering import about, answer_of
 from app.settings import Settings
-from models.errors import EncoderFailed, ImageRejected
+from models.errors import EncoderFailed, ImageRejected, InvalidRequest
 
 if TYPE_CHECKING:
     from models import LoadOptions
@@ -52,6 +52,10 @@ class Local:
 
     def score(self, embedded: Embedded) -> dict[str, Any]:
         """The answer for a picture that was embedded before."""
+        if self._explainer is not None:
+            raise InvalidRequest(
+                f"{embedded.name}: --explain needs the picture; its vector does not say where"
+            )
         info = self._classifier.info
         check_model(embedded, embedded.name, info.name, info.fingerprint)
         size = {"width": embedded.width, "height": embedded.height} if embedded.width else {}
