@@ -181,3 +181,8 @@ def test_a_mistake_is_told_before_a_model_is_loaded(arguments: tuple[str, ...], 
 def test_a_service_is_not_asked_about_vectors(files: dict[str, Path]) -> None:
     result = candid_("classify", files["npy"], "-l", "cat", "--server", "127.0.0.1:1")
     assert (result.exit_code, "no --server" in result.output) == (2, True), result.output
+
+
+def test_a_vector_does_not_say_where(files: dict[str, Path], tmp_path: Path) -> None:
+    result = candid_("classify", files["npy"], "-l", "cat", "--explain", tmp_path / "overlays")
+    assert (result.exit_code, "needs the picture" in result.output) == (2, True), result.output
