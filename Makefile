@@ -19,7 +19,7 @@ BENCH ?=
 IMAGE ?= candid
 VARIANT ?= cpu
 
-.PHONY: help serve test check clients docs lint format typecheck bench lock small image clean
+.PHONY: help serve test check clients ray docs lint format typecheck bench lock small image clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -43,6 +43,9 @@ clients: $(VENV)/.created ## the other programs' clients that the compatibility 
 	  --requirement $(CLIENTS)/requirements.txt
 	@if command -v npm >/dev/null; then npm ci --silent --prefix $(CLIENTS); \
 	else echo "npm is not here: the JavaScript client's tests will be skipped."; fi
+
+ray: $(VENV)/.installed-dev ## Ray beside the rest: deploy/ray, and the tests that are skipped without it
+	$(PIP) --require-hashes --requirement requirements-ray.txt
 
 docs: $(VENV)/.installed-dev ## write replies, tables and the page's picture in README and docs/ anew, and deploy/kubernetes*
 	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py tests/test_better_answers.py tests/app/web/test_page.py \
@@ -71,6 +74,7 @@ lock: $(VENV)/.created ## write requirements*.txt anew (LOCKFLAGS="--upgrade-pac
 	$(PIP) --quiet uv==0.13.9
 	$(LOCK) $(LOCKFLAGS) --extra dev --extra training --extra postgres --extra openvino --output-file requirements-dev.txt
 	$(LOCK) $(LOCKFLAGS) --extra postgres --extra openvino --constraint requirements-dev.txt --output-file requirements.txt
+	$(LOCK) $(LOCKFLAGS) --extra ray --extra openvino --constraint requirements-dev.txt --output-file requirements-ray.txt
 
 # What torch needs is left out of the lock too. Exports are made elsewhere: docs/operations.md, "Without torch".
 SMALL := .venv-small

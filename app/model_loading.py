@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from models.errors import ModelUnavailable
 if TYPE_CHECKING:
     from models import LoadOptions
     from models.classifier import Classifier
+    from models.encoders.encoder import Runner
+    from models.loading import Described
 
 
 def load_all(settings: Settings) -> dict[str, Classifier]:
@@ -23,9 +27,13 @@ def load_all(settings: Settings) -> dict[str, Classifier]:
     from models import load
 
     options = load_options(settings)
+    return by_name(settings, (load(spec, options) for spec in settings.specs))
+
+
+def by_name(settings: Settings, classifiers: Iterable[Classifier]) -> dict[str, Classifier]:
+    """Those of the settings' models, in their order. Raises ModelUnavailable when two have one name."""
     loaded: dict[str, Classifier] = {}
-    for spec in settings.specs:
-        classifier = load(spec, options)
+    for spec, classifier in zip(settings.specs, classifiers, strict=True):
         name = classifier.info.name
         if name in loaded:  # two directories whose last parts are equal
             raise ModelUnavailable(
@@ -34,6 +42,21 @@ def load_all(settings: Settings) -> dict[str, Classifier]:
             )
         loaded[name] = classifier
     return loaded
+
+
+def load_runner(settings: Settings, spec: str) -> tuple[Described, Runner]:
+    """What runs the towers of one model, for a process that answers no requests. Raises ModelUnavailable."""
+    from models import loading
+
+    return loading.load_runner(spec, load_options(settings))
+
+
+def classifier_around(settings: Settings, described: Described, runner: Runner) -> Classifier:
+    """The classifier of a process whose towers are elsewhere. It keeps no texts on disk."""
+    from models import loading
+
+    serving = replace(load_options(settings).serving, text_store_dir=None)
+    return loading.classifier_around(described, runner, serving)
 
 
 def kept_in(chosen: str | None, default: str) -> Path:

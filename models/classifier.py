@@ -92,32 +92,8 @@ class Classifier:
         self.grid = encoder.grid
         self._tokens = tokens
         threads = options.decode_threads or os.cpu_count() or 1
-        most = min(options.max_batch, encoder.best_batch or options.max_batch)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")  # all but forward passes
-        self._batcher = Batcher(
-            info.name,
-            (
-                Lane(
-                    "images",
-                    encoder.images,
-                    max_batch=most,
-                    max_queue=options.max_queue,
-                    fills=options.fill_batches,
-                ),
-                Lane(
-                    "places",
-                    encoder.places,
-                    max_batch=min(PLACES_BATCH, most),
-                    max_queue=options.max_queue,
-                    fills=options.fill_batches,
-                ),
-                # A texts item is a whole chunk already; every request queues one at a time.
-                Lane("texts", encode_chunks(encoder.texts), max_batch=1, max_queue=options.max_queue),
-            ),
-            release_memory=partial(release_memory, encoder.device),
-            is_fatal=is_lost,
-            workers=encoder.workers,
-        )
+        self._batcher = batcher_of(info.name, encoder, options)
         self._images = ImageEmbeddings(
             preprocess,
             self._batcher,
@@ -249,6 +225,35 @@ class Classifier:
         # Tasks of the pool are run, not cancelled: each must resolve its caller's future.
         self.pool.shutdown(wait=True)
         self._batcher.close(drain_s=max(0.0, closes_at - time.monotonic()))
+
+
+def batcher_of(name: str, encoder: Encoder, options: ServingOptions) -> Batcher:
+    """The queue in front of `encoder`, with lanes for images, places and texts."""
+    most = min(options.max_batch, encoder.best_batch or options.max_batch)
+    return Batcher(
+        name,
+        (
+            Lane(
+                "images",
+                encoder.images,
+                max_batch=most,
+                max_queue=options.max_queue,
+                fills=options.fill_batches,
+            ),
+            Lane(
+                "places",
+                encoder.places,
+                max_batch=min(PLACES_BATCH, most),
+                max_queue=options.max_queue,
+                fills=options.fill_batches,
+            ),
+            # A texts item is a whole chunk already; every request queues one at a time.
+            Lane("texts", encode_chunks(encoder.texts), max_batch=1, max_queue=options.max_queue),
+        ),
+        release_memory=partial(release_memory, encoder.device),
+        is_fatal=is_lost,
+        workers=encoder.workers,
+    )
 
 
 def _text_disk_cache(info: ModelInfo, tokens: Tokens, options: ServingOptions) -> TextDiskCache | None:

@@ -34,6 +34,21 @@ logger = logging.getLogger(__name__)
 # What the installation exported: the embedded model, in a container image whose user cannot write there.
 INSTALLED: Final = Path(sys.prefix) / "share" / "candid" / "encoders"
 
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """All of a model but its towers; it can be pickled."""
+
+    info: ModelInfo
+    known: Description
+    tokenizer: Tokenizer
+
+    def encoder(self, runner: Runner) -> Encoder:
+        """The towers, run by `runner`."""
+        known = self.known
+        return Encoder(runner, device=self.info.device, end_of_text=known.end_of_text, grid=known.grid)
+
+
 Parts: TypeAlias = tuple[Runner, Description, Tokenizer]
 
 
@@ -56,6 +71,22 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     """
     options = options or LoadOptions()
     started = time.monotonic()
+    described, runner = load_runner(spec, options)
+    classifier = classifier_around(described, runner, options.serving)
+    info, seconds = described.info, time.monotonic() - started
+    logger.info(
+        "model %s ready on %s (%s, %s) after %.1f s",
+        info.name,
+        info.device,
+        info.precision,
+        info.encoder,
+        seconds,
+    )
+    return classifier
+
+
+def load_runner(spec: str, options: LoadOptions) -> tuple[Described, Runner]:
+    """What runs the towers of `spec`, and all else of the model, which may go elsewhere. Raises as `load`."""
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     name = choose.choose(options.encoder, device=device, precision=precision, exports=options.encoder_dir)
@@ -64,15 +95,15 @@ def load(spec: str, options: LoadOptions | None = None) -> Classifier:
     if name == "openvino" and options.encoder_dir is not None:
         parts = _on_openvino(source, precision, options, options.encoder_dir)
     runner, known, tokenizer = parts or _on_torch(source, device, precision, options)
-    encoder = Encoder(runner, device=device, end_of_text=known.end_of_text, grid=known.grid)
-    info = _describe(source, known, encoder, precision)
-    tokens = Tokens(tokenizer, known.context_length)
-    classifier = Classifier(info, encoder, known.preprocess, tokens, options.serving)
-    seconds = time.monotonic() - started
-    logger.info(
-        "model %s ready on %s (%s, %s) after %.1f s", info.name, device, precision, info.encoder, seconds
-    )
-    return classifier
+    described = Described(_describe(source, known, runner.name, device, precision), known, tokenizer)
+    return described, runner
+
+
+def classifier_around(described: Described, runner: Runner, serving: ServingOptions) -> Classifier:
+    """A classifier whose towers `runner` runs, wherever they are."""
+    known = described.known
+    tokens = Tokens(described.tokenizer, known.context_length)
+    return Classifier(described.info, described.encoder(runner), known.preprocess, tokens, serving)
 
 
 def _on_openvino(source: files.Source, precision: str, options: LoadOptions, exports: Path) -> Parts | None:
@@ -134,7 +165,9 @@ def _digest(source: files.Source) -> str:
     return hashlib.sha256(config.encode()).hexdigest()[:16]
 
 
-def _describe(source: files.Source, known: Description, encoder: Encoder, precision: str) -> ModelInfo:
+def _describe(
+    source: files.Source, known: Description, encoder: str, device: str, precision: str
+) -> ModelInfo:
     row = catalogue.find(source.name)
     embed_dim = source.model_cfg.get("embed_dim")
     return ModelInfo(
@@ -147,9 +180,9 @@ def _describe(source: files.Source, known: Description, encoder: Encoder, precis
         licence=row.licence if row else "unknown: see where the weights come from",
         imagenet_top1=row.imagenet_top1 if row else None,
         accuracy_source=row.accuracy_source if row and row.imagenet_top1 is not None else None,
-        device=encoder.device,
+        device=device,
         precision=precision,
-        encoder=encoder.name,
+        encoder=encoder,
         # SigLIP's loss has a bias; CLIP's has none. The bias is what tells them apart in open_clip too.
         kind="softmax" if known.logit_bias is None else "sigmoid",
         logit_scale=known.logit_scale,

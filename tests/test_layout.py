@@ -38,7 +38,7 @@ FLOORS = {
         ("service",),
         ("routes",),
         ("main",),
-        ("serve",),
+        ("serve", "ray"),
         ("cli",),
     ),
 }

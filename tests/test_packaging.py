@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-ray.txt"]
 
 # Lowest version without the fault -> what the fault is. A scanner is not enough: where its database
 # lacks an entry it prints "no known vulnerabilities".
@@ -110,12 +110,13 @@ def test_the_lock_satisfies_every_declared_minimum(lock: str) -> None:
 
 
 def test_the_development_lock_holds_the_runtime_lock() -> None:
-    runtime, development = locked(LOCKS[0]), locked(LOCKS[1])
+    runtime, development, ray = map(locked, LOCKS)
     assert runtime.items() <= development.items()
+    assert {name: ray[name] for name in ray.keys() & development}.items() <= development.items()
     for extra in pyproject()["project"]["optional-dependencies"].values():
         for requirement in map(Requirement, extra):
             if requirement.name != "candid":
-                assert development[canonicalize_name(requirement.name)] in requirement.specifier
+                assert (ray | development)[canonicalize_name(requirement.name)] in requirement.specifier
 
 
 @pytest.mark.parametrize("lock", LOCKS)

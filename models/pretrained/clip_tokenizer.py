@@ -11,7 +11,7 @@ import gzip
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import regex
@@ -55,6 +55,10 @@ class ClipTokenizer:
             if len(ids) == context_length:
                 row[-1] = end
         return rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle makes it anew: what it remembers of words stays here."""
+        return ClipTokenizer, (self._clean,)
 
     def count(self, text: str) -> int:
         """Tokens of `text`, begin and end included."""
