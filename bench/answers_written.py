@@ -25,6 +25,7 @@ def guide(text: str, found: dict[str, Any]) -> str:
         "calibration": calibration(found),
         "multi": multi(found),
         "carried": carried(found),
+        "rejection-carried": rejection_carried(found),
         "explain": explain(found),
     }
     for name, content in tables.items():
@@ -114,6 +115,17 @@ def multi(found: dict[str, Any]) -> str:
     ]
     head = ["Pairs of", "AUROC", 'AUROC of "without a {}"', "ECE", "Precision", "Recall"]
     return table(head, rows, numbers=5)
+
+
+def rejection_carried(found: dict[str, Any]) -> str:
+    rows = []
+    for tower, sets in found["carried"].items():
+        shares = [of[key] for of in sets.values() for key in ("top1", "known_kept", "unknown_refused")]
+        rows.append([tower, *(f"{100 * share:.0f} %" for share in shares)])
+    head = ["Tower"]
+    for name in next(iter(found["carried"].values())):
+        head += [f"{NAMES[name]}: top-1", "known kept", "unknown refused"]
+    return table(head, rows)
 
 
 def carried(found: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Many of many measured: two pictures side by side, and for each of ten labels, is it there?
 
 The curve is fitted on the embedded model and carried to other towers, beside one that `candid calibrate`
-would find for each of these with labelled pictures.
+would find for each of these with labelled pictures. So is rejection's threshold.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import models
 from bench import towers
 from bench.figures import auroc, rounded
 from bench.mosaics import mosaics
+from bench.rejections import rejected
 from bench.seen import Seen, see
 from models.classifier import Classifier
 from models.labels.label_matrix import LabelMatrix
@@ -103,7 +104,7 @@ def many(classifier: Classifier, seen_by: Tower, fitted_on: str) -> dict[str, An
 
 
 def carried(own: Tower, found: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """By tower and set: what the embedded model's curve is worth there, and one of the tower's own."""
+    """By tower and set: what the embedded model's curve and rejection's threshold are worth there."""
     default = Curve(found["slope"], found["offset"])
     seen, pairs = own.sets[found["fitted_on"]]
     cosines = _of_asked(pairs.vectors @ seen.matrix.T, pairs)
@@ -140,6 +141,7 @@ def _figures(of: Tower, name: str, default: Curve, of_cosines: Curve) -> dict[st
     made = _scorer(of, name)
     order = np.random.default_rng(0).permutation(len(seen.truth))
     given, rest = order[:LABELLED], order[LABELLED:]
+    decided = rejected(seen.vectors, seen.truth, seen.matrix, of.bank, of.scale)["decision"]
     own = fitting.fit(made, seen.vectors[given], seen.truth[given]).curve
     assert own is not None
     cosines, z = _of_asked(pairs.vectors @ seen.matrix.T, pairs), _z(of, name)
@@ -153,6 +155,8 @@ def _figures(of: Tower, name: str, default: Curve, of_cosines: Curve) -> dict[st
         ece_own=_off(own.curve, z),
         ece_alone=_off(default, alone, there),
         ece_alone_own=_off(own.curve, alone, there),
+        known_kept=decided["known_kept"]["mean"],
+        unknown_refused=decided["unknown_refused"]["mean"],
     )
 
 
