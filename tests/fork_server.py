@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CANDID = Path(sys.executable).with_name("candid")  # the installed program
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 # What is not served; and what imports OpenVINO, whose import starts threads: a fork would lack them.
-NOT_PRELOADED = ("models.training", "models.encoders.openvino_runner")
+NOT_PRELOADED = ("models.training", "models.encoders.openvino_runner", "app.ray")
 
 
 @contextmanager
