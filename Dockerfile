@@ -13,10 +13,13 @@ ARG VARIANT=cpu
 # PyTorch's index of CPU builds (pytorch.org, "Get started", shows it): a much smaller torch image, and less to fetch
 # for cpu, whose export is made with torch.
 ARG TORCH_INDEX_URL=
+# requirements-ray.txt for an image that Ray runs (deploy/kubernetes/ray-service.yaml).
+ARG LOCK=requirements.txt
 WORKDIR /src
 RUN python3 -m venv /opt/candid
 # The dependencies first: this layer is made anew only when the lock changes.
-COPY requirements.txt deploy/install.sh deploy/trim.sh deploy/torch-only.txt ./
+COPY ${LOCK} requirements.txt
+COPY deploy/install.sh deploy/trim.sh deploy/torch-only.txt ./
 RUN sh install.sh /opt/candid "${VARIANT}" "${TORCH_INDEX_URL}"
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
