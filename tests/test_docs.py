@@ -42,7 +42,10 @@ WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.m
 PAGES = [page for page in WRITTEN if page.name not in ELSEWHERE]
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 # Commands that are not run here; each has its rule in `test_what_is_not_run_names_what_there_is`.
-NOT_RUN = ("make ", "docker ", "kubectl ", "candid serve", "python -m models.training")
+NOT_RUN = (
+    *("make ", "docker ", "kubectl ", "helm ", "candid serve", "python -m models.training"),
+    *("debootstrap ", "base=$(buildah ", "buildah "),
+)
 ANYTHING = "…"
 SPEEDS = json.loads((ROOT / "bench" / "results" / "speeds.json").read_text("utf-8"))
 
@@ -229,6 +232,15 @@ def image_has_what_is_named(line: str) -> None:
     files_exist(line)
 
 
+def chart_has_what_is_set(line: str) -> None:
+    chart = ROOT / line.split()[3]
+    values = yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
+    for key in re.findall(r"--set ([\w.]+)=", line):
+        for part in key.split("."):
+            assert part in values, key
+            values = values[part]
+
+
 def files_exist(line: str) -> None:
     for name in re.findall(r"-f (\S+)", line):
         list(yaml.safe_load_all((ROOT / name).read_text(encoding="utf-8")))
@@ -264,6 +276,10 @@ RULES = {
     "make ": make_target_exists,
     "docker ": image_has_what_is_named,
     "kubectl ": files_exist,
+    "helm ": chart_has_what_is_set,
+    "debootstrap ": lambda line: None,
+    "base=$(buildah ": lambda line: None,
+    "buildah ": image_has_what_is_named,
     "candid serve": serve_has_the_options,
     "python -m models.training": training_has_the_options,
 }
