@@ -35,6 +35,7 @@ from models.labels.label_set import LabelSet, plain
 from models.labels.zero_shot import LabelMatrices
 from models.pretrained.info import ModelInfo
 from models.pretrained.tokenizer import Tokens
+from models.priority import yield_to_others
 from models.scoring import ranking
 from models.scoring.ranking import Ranked
 
@@ -92,7 +93,8 @@ class Classifier:
         self.grid = encoder.grid
         self._tokens = tokens
         threads = options.decode_threads or os.cpu_count() or 1
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="candid-decode")  # all but forward passes
+        # All but forward passes.
+        self.pool = ThreadPoolExecutor(threads, "candid-decode", initializer=yield_to_others)
         self._batcher = batcher_of(info.name, encoder, options)
         self._images = ImageEmbeddings(
             preprocess,

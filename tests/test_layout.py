@@ -20,7 +20,7 @@ BUILDERS = {
 # A room imports from itself and from those before it. `models` comes before all of `app`.
 FLOORS = {
     "models": (
-        ("errors", "embedded_constants"),
+        ("errors", "embedded_constants", "priority"),
         ("images", "pretrained"),
         ("encoders",),
         ("batching",),

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from models.batching.futures import resolve
 from models.errors import CandidError, DeadlineExceeded, EncoderFailed, Overloaded, ShuttingDown
+from models.priority import yield_to_others
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +154,7 @@ class Batcher:
         self._abandon(ShuttingDown("the model is shutting down"))
 
     def _run(self) -> None:
+        yield_to_others()
         work: list[tuple[Lane, list[_Item]]] | None = None
         try:
             while (work := self._next()) is not None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from models.encoders.encoder import Ids, Pixels, Rows
 from models.encoders.export_cache import Export
 from models.pretrained.files import Source
+from models.priority import yield_to_others
 
 # Raised when openvino_export, towers, class_token, places or description change what is kept.
 EXPORT_VERSION: Final = 5
@@ -50,7 +51,8 @@ class OpenVinoRunner:
         def compiled(graph: Any) -> Any:
             return core.compile_model(graph, "CPU", settings)
 
-        with ThreadPoolExecutor(2, thread_name_prefix="candid-compile") as beside:
+        # OpenVINO's own threads are started by these, and give way as they do.
+        with ThreadPoolExecutor(2, "candid-compile", initializer=yield_to_others) as beside:
             images, texts = beside.map(compiled, (rows, folder / TEXTS))
         self.best_batch = best_batch(rows)
         runs_in = images.get_property("INFERENCE_PRECISION_HINT").to_string()

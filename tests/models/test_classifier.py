@@ -1,5 +1,7 @@
 """The embedded model as a user meets it: photographs in, rankings out; caches, limits, closing."""
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -69,6 +71,19 @@ def test_convolutions_are_encoded_a_few_at_a_time(photographs: dict[str, bytes])
             assert classifier.stats()["image_batches_total"] >= len(cats) / 3
     finally:
         classifier.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness is a process's")
+def test_what_works_by_the_batch_gives_way(classifier: Classifier, photographs: dict[str, bytes]) -> None:
+    """Else a refusal, or a probe, waits its turn behind a forward pass on a full processor."""
+
+    def niceness(thread: int) -> int:
+        return os.getpriority(os.PRIO_PROCESS, thread)
+
+    classifier.embed_image(photographs["cat"]).result()
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("candid-")]
+    working = {niceness(thread.native_id or 0) for thread in ours}
+    assert working == {niceness(threading.get_native_id()) + 5}
 
 
 def test_the_same_picture_again_costs_no_encoding(
