@@ -2,11 +2,12 @@
 
     python -m bench.queueing --seconds 20
 
-Requests come at random (Poisson). An encoder that is free takes what waits for it, up to its best batch, and
+Requests come at random (Poisson), or evenly, as open_loop.c sends them. An encoder that is free takes what waits for it, up to its best batch, and
 never waits for a batch to fill, as `models/batching/batcher.py` does. A batch's time is measured on the bare
 encoder, the rest of a request on a closed loop at capacity; both are all that the simulation knows of the
 service. What it says of open loops at parts of that capacity is then compared with the service itself
-(open_loop.c). Figures go to bench/results/queueing.json, from where docs/scale.md has them.
+(open_loop.c), which means something only on a machine whose speed stays the same meanwhile. Figures go to
+bench/results/queueing.json.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Fleet:
     choices: int = 1  # queues that are looked at; the shortest gets the request
 
 
-def simulate(fleet: Fleet, rate: float, requests: int, *, seed: int = 0) -> list[float]:
+def simulate(fleet: Fleet, rate: float, requests: int, *, even: bool = False, seed: int = 0) -> list[float]:
     """Seconds from arrival to answer of each request, at `rate` a second; the first tenth is left out."""
     chance = random.Random(seed)
     waiting: list[deque[float]] = [deque() for _ in range(fleet.encoders)]
@@ -59,6 +60,9 @@ def simulate(fleet: Fleet, rate: float, requests: int, *, seed: int = 0) -> list
     taken: list[float] = []
     now, left = 0.0, requests
 
+    def gap() -> float:
+        return 1 / rate if even else chance.expovariate(rate)
+
     def begin(encoder: int, at: float) -> None:
         queue = waiting[encoder]
         batch = [queue.popleft() for _ in range(min(fleet.max_batch, len(queue)))]
@@ -66,7 +70,7 @@ def simulate(fleet: Fleet, rate: float, requests: int, *, seed: int = 0) -> list
         if batch:
             heapq.heappush(ends, (at + fleet.batch_s(len(batch)), encoder, batch))
 
-    arrival = chance.expovariate(rate)
+    arrival = gap()
     while left or ends:
         if left and (not ends or arrival <= ends[0][0]):
             now, left = arrival, left - 1
@@ -75,7 +79,7 @@ def simulate(fleet: Fleet, rate: float, requests: int, *, seed: int = 0) -> list
             waiting[encoder].append(now)
             if not busy[encoder]:
                 begin(encoder, now)
-            arrival = now + chance.expovariate(rate)
+            arrival = now + gap()
         else:
             now, encoder, batch = heapq.heappop(ends)
             taken += [now - came + fleet.front_s for came in batch]
@@ -114,7 +118,7 @@ def measured(seconds: float) -> dict[str, Any]:
         for share in SHARES:
             rate = share * capacity
             real = offer(folder, service.port, rate, seconds, files)["statuses"]["200"]
-            told = percentiles(simulate(fleet, rate, 20_000))
+            told = percentiles(simulate(fleet, rate, 20_000, even=True))
             rows.append(
                 {
                     "share": share,
