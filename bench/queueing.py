@@ -2,12 +2,12 @@
 
     python -m bench.queueing --seconds 20
 
-Requests come at random (Poisson), or evenly, as open_loop.c sends them. An encoder that is free takes what waits for it, up to its best batch, and
-never waits for a batch to fill, as `models/batching/batcher.py` does. A batch's time is measured on the bare
-encoder, the rest of a request on a closed loop at capacity; both are all that the simulation knows of the
-service. What it says of open loops at parts of that capacity is then compared with the service itself
-(open_loop.c), which means something only on a machine whose speed stays the same meanwhile. Figures go to
-bench/results/queueing.json.
+Requests come at random (Poisson), or evenly, as open_loop.c sends them. An encoder that is free takes what
+waits for it, up to its best batch, and never waits for a batch to fill, as `models/batching/batcher.py` does.
+A batch's time is measured on the bare encoder, the rest of a request on a closed loop at capacity; both are
+all that the simulation knows of the service. What it says of open loops at parts of that capacity is compared
+with the service itself (open_loop.c), which means something only on a machine whose speed stays the same
+meanwhile. Figures go to bench/results/queueing.json.
 """
 
 from __future__ import annotations
