@@ -14,6 +14,8 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +50,9 @@ def main() -> None:
     classifier = models.load(str(weights.for_open_clip()), load_options(Settings()))
     with tempfile.TemporaryDirectory() as texts:
         service = services.candid(Path(texts), port=PORT)
-        try:
-            service.start()
-            one_round(service, classifier, files, 0.5)  # what is compiled at first sight is compiled now
-            rounds = []
-            for _ in range(asked.rounds):
-                with machine.quiet(asked.quiet):
-                    rounds.append(one_round(service, classifier, files, asked.seconds))
-                print(json.dumps(rounds[-1]), flush=True)
-        finally:
-            service.stop()
+        rounds = in_turn(
+            service, asked.rounds, asked.seconds, partial(one_round, service, classifier, files), asked.quiet
+        )
     classifier.close()
     result: dict[str, Any] = {
         "machine": machine.describe(),
@@ -73,6 +68,27 @@ def main() -> None:
     asked.json.parent.mkdir(exist_ok=True)
     asked.json.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
+
+
+def in_turn(
+    service: Service,
+    rounds: int,
+    seconds: float,
+    measure: Callable[[float], Figures],
+    quiet: str | None = None,
+) -> list[Figures]:
+    """Rounds of so many seconds on a service that is started for them, after a short one."""
+    found = []
+    try:
+        service.start()
+        measure(0.5)  # what is compiled at first sight is compiled now
+        for _ in range(rounds):
+            with machine.quiet(quiet):
+                found.append(measure(seconds))
+            print(json.dumps(found[-1]), flush=True)
+    finally:
+        service.stop()
+    return found
 
 
 def one_round(service: Service, classifier: Classifier, files: list[bytes], seconds: float) -> Figures:

@@ -15,6 +15,7 @@ import itertools
 import json
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import models
 from app.model_loading import load_options
 from app.settings import Settings
 from bench import bare, machine, photographs
+from bench.batching import in_turn
 from bench.load import burst
 from bench.peers import services
 from bench.peers.services import Service
@@ -45,15 +47,7 @@ def main() -> None:
     classifier = models.load(EMBEDDED, load_options(Settings()))
     with tempfile.TemporaryDirectory() as texts:
         service = services.candid(Path(texts), PORT, model=EMBEDDED)
-        try:
-            service.start()
-            one_round(service, classifier, files, 0.5)  # caches and threads are warm from here
-            rounds = []
-            for _ in range(asked.rounds):
-                rounds.append(one_round(service, classifier, files, asked.seconds))
-                print(json.dumps(rounds[-1]), flush=True)
-        finally:
-            service.stop()
+        rounds = in_turn(service, asked.rounds, asked.seconds, partial(one_round, service, classifier, files))
     classifier.close()
     result: dict[str, Any] = {
         "machine": machine.describe(),

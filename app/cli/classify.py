@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import Device, Precision, failed, settings_of
+from app.cli.options import Device, Model, Overwrite, Precision, failed, settings_of
 from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
 from models.labels.label_set import Mode
@@ -21,8 +21,6 @@ from models.labels.vocabularies import VocabularyName
 if TYPE_CHECKING:
     from app.cli.batch.run import Asker
     from app.requests.question import Question
-
-BATCHES_AHEAD = 2  # pictures under way, so that decoding goes on while the encoder works
 
 
 def classify(
@@ -73,7 +71,7 @@ def classify(
         Path | None,
         typer.Option("--output", "-o", help="Write a row a picture: .csv, .jsonl or .parquet. Continues it."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin the output anew.")] = False,
+    overwrite: Overwrite = False,
     move_to: Annotated[
         Path | None, typer.Option(help="Move each picture into a folder of its best label, in here.")
     ] = None,
@@ -88,10 +86,7 @@ def classify(
     api_key: Annotated[
         str | None, typer.Option(envvar="CANDID_API_KEY", help="The service's key.", show_envvar=True)
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="embedded, architecture/tag, hf-hub:org/name or a directory."),
-    ] = None,
+    model: Model = None,
     device: Device = None,
     precision: Precision = None,
 ) -> None:
@@ -99,9 +94,9 @@ def classify(
     settings = settings_of(model=None if server else model, device=device, precision=precision)
     from app.cli import label_set_argument
     from app.cli import question as questions
-    from app.cli.batch.outputs import Output
+    from app.cli.batch.outputs import Output, check_apart
     from app.cli.batch.overlays import Overlays
-    from app.cli.batch.report import Shown, digest, finished
+    from app.cli.batch.report import Shown, digest, finished, under_way
     from app.cli.batch.run import Job
     from app.cli.batch.sorting import Sorter
     from app.cli.batch.sources import Sources
@@ -131,8 +126,7 @@ def classify(
         sources.check()
         kept = None
         if output:
-            if any(Path(source).resolve() == output.resolve() for source in sources.arguments):
-                raise InvalidRequest(f"{output} is read from: write the answers to another file")
+            check_apart(output, sources.arguments, "answers")
             who = f"server {model or ''}" if server else settings.specs[0]
             named = None if server else question.name
             # A stored set that has changed since asks another question.
@@ -141,9 +135,10 @@ def classify(
             kept = Output(output, asked=asked, top_k=top_k, overwrite=overwrite)
         sorter = Sorter(sorted_to, move=move_to is not None) if sorted_to else None
         shown = Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
-        ahead = max(64, BATCHES_AHEAD * settings.max_batch)
         overlays = Overlays(explain) if explain else None
-        job = Job(sources, start, shown, kept, sorter, ahead, shown.leaves_room_for_a_bar, overlays)
+        job = Job(
+            sources, start, shown, kept, sorter, under_way(settings), shown.leaves_room_for_a_bar, overlays
+        )
         raise finished(job, shown)
     except CandidError as error:
         raise failed(error.message) from error

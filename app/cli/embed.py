@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import Device, Precision, failed, settings_of
+from app.cli.options import Device, Model, Overwrite, Precision, failed, settings_of
 from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
 
@@ -35,19 +35,16 @@ def embed(
         bool,
         typer.Option("--from-stdin", "-@", help="Read paths (or texts) from standard input, one a line."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin the output anew.")] = False,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="embedded, architecture/tag, hf-hub:org/name or a directory."),
-    ] = None,
+    overwrite: Overwrite = False,
+    model: Model = None,
     device: Device = None,
     precision: Precision = None,
 ) -> None:
     """Embed pictures or texts: vectors for candid classify, evaluate and label-sets, or for a search."""
     settings = settings_of(model=model, device=device, precision=precision)
     from app.cli.batch.embedder import Texts
-    from app.cli.batch.outputs import EMBEDDINGS, Output
-    from app.cli.batch.report import Shown, digest, finished
+    from app.cli.batch.outputs import EMBEDDINGS, Output, check_apart
+    from app.cli.batch.report import Shown, digest, finished, under_way
     from app.cli.batch.run import Job
     from app.cli.batch.sources import Sources
 
@@ -58,12 +55,12 @@ def embed(
             )
         given: Texts | Sources = (Texts if texts else Sources)(tuple(sources or ()), from_stdin)
         given.check()
-        if not texts and any(Path(source).resolve() == output.resolve() for source in given.arguments):
-            raise InvalidRequest(f"{output} is read from: write the vectors to another file")
+        if not texts:
+            check_apart(output, given.arguments, "vectors")
         asked = digest("embed", texts, settings.specs[0], settings.precision)
         kept = Output(output, asked=asked, overwrite=overwrite, form=EMBEDDINGS)
         shown = Shown(as_json=False, quiet=True)
-        job = Job(given, _starter(settings, texts=texts), shown, kept, ahead=max(64, 2 * settings.max_batch))
+        job = Job(given, _starter(settings, texts=texts), shown, kept, ahead=under_way(settings))
         raise finished(job, shown)
     except CandidError as error:
         raise failed(error.message) from error

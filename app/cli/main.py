@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from app.cli import calibrate, classify, embed, evaluate, label_sets, terminal
-from app.cli.options import Device, Precision, settings_of
+from app.cli.options import Device, Model, Precision, settings_of
 from models.pretrained import catalogue
 
 app = typer.Typer(
@@ -20,11 +20,6 @@ app = typer.Typer(
     help="Classify any image with any labels.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Model = Annotated[
-    str | None,
-    typer.Option("--model", "-m", help="embedded, architecture/tag, hf-hub:org/name or a directory."),
-]
 
 
 @app.command()

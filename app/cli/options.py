@@ -9,6 +9,11 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="embedded, architecture/tag, hf-hub:org/name or a directory."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Begin the output anew.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, fp16 or bf16.")]
 

@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -158,6 +158,12 @@ class Output:
             f"{self.path} is there already and does not answer this question (other labels, another model or "
             "other options, or no output of candid): name another file, or --overwrite it"
         )
+
+
+def check_apart(output: Path, sources: Iterable[str], what: str) -> None:
+    """Raises InvalidRequest for an output that is one of the sources."""
+    if any(Path(source).resolve() == output.resolve() for source in sources):
+        raise InvalidRequest(f"{output} is read from: write the {what} to another file")
 
 
 def _row(name: str, answer: Mapping[str, Any]) -> Row:

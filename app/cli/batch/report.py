@@ -13,6 +13,7 @@ from rich.console import Console
 from app.cli.batch.run import Job, Tally, run
 from app.cli.options import failed
 from app.cli.question import print_answer
+from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
 
 INTERRUPTED: Final = 130
@@ -84,6 +85,11 @@ def _summary(tally: Tally, job: Job) -> str:
     if job.sorter and tally.unsorted > tally.failed:
         words += f", {tally.unsorted - tally.failed} left in place because no label fits"
     return words + (f": {job.output.path}" if job.output else "")
+
+
+def under_way(settings: Settings) -> int:
+    """Pictures at once: two batches and more, so that decoding goes on while the encoder works."""
+    return max(64, 2 * settings.max_batch)
 
 
 def digest(*question: Any) -> str:
