@@ -11,7 +11,11 @@ NICENESS: Final = 5
 
 
 def yield_to_others() -> None:
-    """For the calling thread and those that it starts. Linux only: elsewhere niceness is a process's."""
+    """For the calling thread and those that it starts: nicer than the process's main thread.
+
+    Linux only: elsewhere niceness is a process's. Not by so much more than its own: a pool's thread
+    may be started by one that already gives way.
+    """
     if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+        usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + NICENESS)
