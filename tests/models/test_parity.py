@@ -17,6 +17,7 @@ from PIL import Image
 
 import models
 from models.classifier import Classifier, ServingOptions
+from models.encoders.build import WeightsFollow
 from models.labels.prompts import fill, preset
 
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "a red bicycle that leans against a wall", "dog")
@@ -38,7 +39,8 @@ class Reference:
         import open_clip
 
         self.model: Any
-        self.model, _, self.transform = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+        with WeightsFollow():  # to be quick; a parameter that no checkpoint filled would be found here
+            self.model, _, self.transform = open_clip.create_model_and_transforms(name, pretrained=pretrained)
         self.model.eval()
         self.tokenizer = open_clip.get_tokenizer(name)
 
