@@ -73,8 +73,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(VENV)/.created ## write requirements*.txt anew (LOCKFLAGS="--upgrade-package torch")
 	$(PIP) --quiet uv==0.13.9
 	$(LOCK) $(LOCKFLAGS) --extra dev --extra training --extra postgres --extra openvino --output-file requirements-dev.txt
-	$(LOCK) $(LOCKFLAGS) --extra postgres --extra openvino --constraint requirements-dev.txt --output-file requirements.txt
-	$(LOCK) $(LOCKFLAGS) --extra ray --extra openvino --constraint requirements-dev.txt --output-file requirements-ray.txt
+	$(LOCK) $(LOCKFLAGS) --extra postgres --extra openvino --extra traces --constraint requirements-dev.txt --output-file requirements.txt
+	$(LOCK) $(LOCKFLAGS) --extra ray --extra openvino --extra traces --constraint requirements-dev.txt --output-file requirements-ray.txt
 
 # What torch needs is left out of the lock too. Exports are made elsewhere: docs/operations.md, "Without torch".
 SMALL := .venv-small

@@ -42,7 +42,11 @@ def run(settings: Settings) -> int:
         return next((f"the worker of {name} has died: {reason}" for name, reason in reasons if reason), None)
 
     try:
-        app = create_app(settings, classifiers)
+        try:
+            app = create_app(settings, classifiers)
+        except CandidError as error:
+            logger.critical(error.message)
+            return 1
         gc.freeze()  # modules and models stay as long as the process: no later search walks through them
         gc.enable()
         return serve(app, settings, lost)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.http.errors import CallerGone
+from app.http.steps import note_read
 from models.errors import DeadlineExceeded, Overloaded
 
 
@@ -54,6 +55,7 @@ class Admission:
         self.look()
         self.taken += 1
         try:
+            note_read()
             if await request.is_disconnected():
                 raise CallerGone("the caller left before the work began")
             async with _until_gone(request, self._timeout_s):

@@ -21,8 +21,9 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line.update(getattr(record, "fields", {}))
-        if "request_id" not in line and hasattr(record, "request_id"):
-            line["request_id"] = record.request_id
+        for name in ("request_id", "trace_id", "span_id"):
+            if name not in line and hasattr(record, name):
+                line[name] = getattr(record, name)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.http.errors import detail_of
+from app.http.steps import note
 from app.requests.body import offload_many
 from app.requests.classify import ClassifyRequest
 from app.requests.limits import check_places
@@ -101,7 +102,9 @@ class Answering:
 
     async def _make(self, deadline: float, at_once: int) -> LabelSetScorer:
         question = self._asked.question
+        began = time.monotonic()
         scorer = await self._scorers.scorer_for(self._classifier, question, deadline)
+        note("labels", began, labels=len(scorer.labels))
         check_places(scorer.places(question.top_k), self._pictures)
         if question.name is not None:
             await self._make_room(scorer.labels, scorer.is_tree, at_once)
@@ -135,7 +138,10 @@ class Answering:
 
         # All pictures' work together: one after another they would hold up the event loop as well.
         one = scorer.work(top_k) + (explainer.work if explainer else 0)
-        return await offload_many(one * self._pictures, render)
+        began = time.monotonic()
+        rendered = await offload_many(one * self._pictures, render)
+        note("rank", began)
+        return rendered
 
     def _time(self, image: EmbeddedImage) -> None:
         times = {"decode": image.decode_ms, "queue": image.queue_ms, "encode": image.encode_ms}

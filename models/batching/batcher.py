@@ -34,6 +34,8 @@ class Encoded(Generic[T]):
     value: T
     queue_ms: float
     encode_ms: float
+    ended: float  # time.monotonic()
+    batch: int  # how many were encoded with it, itself among them
 
 
 @dataclass(slots=True, eq=False)
@@ -226,10 +228,11 @@ class Batcher:
         with self._wake:
             lane.batches_total += 1
             lane.items_total += len(items)
-        encode_ms = (time.monotonic() - started) * 1e3
+        ended = time.monotonic()
+        encode_ms = (ended - started) * 1e3
         for item, result in zip(items, results, strict=True):
             queue_ms = (started - item.queued_at) * 1e3
-            resolve(item.future, result=Encoded(result, queue_ms, encode_ms))
+            resolve(item.future, result=Encoded(result, queue_ms, encode_ms, ended, len(items)))
 
     def _recover(self, lane: Lane, items: list[_Item], failure: Exception, trace: str) -> None:
         if len(items) > 1:

@@ -50,6 +50,8 @@ class EmbeddedImage:
     decode_ms: float
     queue_ms: float
     encode_ms: float
+    ended: float  # time.monotonic(); the queue and before it the decoding came right before the encoder
+    batch: int  # pictures that were encoded together; 0 when it came from the cache
     places: Places | None = None  # where asked for; never kept in the cache
 
     def overlay(self, relevance: NDArray[np.float32], warmth: tuple[float, float]) -> bytes:
@@ -118,8 +120,10 @@ class ImageEmbeddings:
             digest = hashlib.sha256(data).digest() if caches else b""
             known = self.cache.get(digest) if caches else None
             if known is not None:
-                decode_ms = (time.monotonic() - started) * 1e3
-                resolve(done, result=replace(known, decode_ms=decode_ms, queue_ms=0.0, encode_ms=0.0))
+                ended = time.monotonic()
+                decode_ms = (ended - started) * 1e3
+                found = replace(known, decode_ms=decode_ms, queue_ms=0.0, encode_ms=0.0, ended=ended, batch=0)
+                resolve(done, result=found)
                 return
             picture = decode.decode(data, self._limits, at_least=self._at_least)
             pixels = self._preprocess.pixels(picture.rgb)  # (3, S, S) uint8
@@ -146,7 +150,7 @@ class ImageEmbeddings:
 
         def encoded(result: Encoded[NDArray[np.float32]]) -> EmbeddedImage:
             value = result.value.copy()  # a view would keep its whole batch alive
-            cost = decode_ms, result.queue_ms, result.encode_ms
+            cost = decode_ms, result.queue_ms, result.encode_ms, result.ended, result.batch
             if explain:  # (1 + P, D)
                 places = Places(value[1:], self._preprocess.box(width, height), thumbnail)
                 return EmbeddedImage(value[0], width, height, *cost, places)

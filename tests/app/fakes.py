@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class FakeClassifier:
             decode_ms=1.0,
             queue_ms=0.0,
             encode_ms=2.0,
+            ended=time.monotonic(),
+            batch=1,
         )
         return self._future(picture)
 

@@ -82,8 +82,10 @@ def test_what_works_by_the_batch_gives_way(classifier: Classifier, photographs: 
 
     classifier.embed_image(photographs["cat"]).result()
     ours = [thread for thread in threading.enumerate() if thread.name.startswith("candid-")]
-    working = {niceness(thread.native_id or 0) for thread in ours}
-    assert working == {niceness(os.getpid()) + 5}
+    expected, deadline = {niceness(os.getpid()) + 5}, time.monotonic() + 30
+    while {niceness(thread.native_id or 0) for thread in ours} != expected:  # one may have just begun
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_the_same_picture_again_costs_no_encoding(

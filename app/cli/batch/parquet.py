@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from models.errors import CandidError, InvalidRequest
+from models.errors import ExtraMissing, InvalidRequest
 from models.evaluation.picture_files import open_file
 
 if TYPE_CHECKING:
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 
 ROWS: Final = 10_000
 """Rows of one row group: written together, and held in memory together."""
-
-
-class ExtraMissing(CandidError):
-    """An optional package is not installed."""
-
-    code = "extra_missing"
 
 
 def need() -> None:

@@ -261,7 +261,7 @@ def test_many_large_fits_at_once_cost_no_more_than_one(tmp_path: Path) -> None:
 
 def test_readiness_waits_for_nobodys_work() -> None:
     body = json.dumps(LARGE["tensors"]).encode()
-    with running(request_timeout_s=8.0) as server, ThreadPoolExecutor(WORKING) as callers:
+    with running(request_timeout_s=REQUEST_TIMEOUT_S) as server, ThreadPoolExecutor(WORKING) as callers:
         path = "/v2/models/fake/infer"
         asked = [callers.submit(ask, server, "POST", path, "application/json", body) for _ in range(WORKING)]
         while server.metric("candid_slots_taken") < WORKING:
