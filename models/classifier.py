@@ -199,6 +199,7 @@ class Classifier:
             "text_cache_misses_total": self._texts.cache.misses,
             "text_cache_bytes": self._texts.cache.nbytes,
             "queue_depth": self._batcher.depth(),
+            "encoder_busy_seconds_total": sum(lane.seconds_total for lane in (images, places, texts)),
         }
 
     def ready(self) -> bool:

@@ -60,6 +60,7 @@ class Lane:
     waiting: deque[_Item] = field(default_factory=deque)
     items_total: int = 0
     batches_total: int = 0
+    seconds_total: float = 0.0  # of forward passes
 
     def due(self) -> bool:
         """Whether a batch of what waits is to be encoded now."""
@@ -225,10 +226,11 @@ class Batcher:
             self._recover(lane, items, failure, trace)
             return
         self._broken = None
+        ended = time.monotonic()
         with self._wake:
             lane.batches_total += 1
             lane.items_total += len(items)
-        ended = time.monotonic()
+            lane.seconds_total += ended - started
         encode_ms = (ended - started) * 1e3
         for item, result in zip(items, results, strict=True):
             queue_ms = (started - item.queued_at) * 1e3
