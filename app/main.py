@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.http import errors, tracing
+from app.http import errors
 from app.http.admission import Admission
 from app.http.buffer import BodyLimit, Buffer
 from app.http.errors import Envelope
@@ -29,6 +29,7 @@ from app.schemas.responses import ErrorEnvelope
 from app.service.label_set_scorers import LabelSetScorers
 from app.settings import Settings
 from app.storage.database import Database
+from app.tracing import spans
 
 if TYPE_CHECKING:
     from models.classifier import Classifier
@@ -56,7 +57,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     buffer = Buffer(settings.max_buffer_bytes)
     admission = Admission(max_slots=settings.max_slots, request_timeout_s=settings.request_timeout_s)
     loaded: dict[str, Classifier] = {}
-    tracer_provider = tracing.provider()
+    tracer_provider = spans.provider()
     metrics.watch(lambda: loaded)
     metrics.gauge("candid_slots_taken", "Requests being worked on.", lambda: admission.taken)
     metrics.gauge("candid_buffer_bytes", "Bodies and answers under way.", lambda: buffer.held)
@@ -80,7 +81,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
             loaded.clear()
             await asyncio.to_thread(db.close)
             if tracer_provider is not None:
-                await asyncio.to_thread(tracing.end, tracer_provider)
+                await asyncio.to_thread(spans.end, tracer_provider)
 
     app = FastAPI(
         title="Candid",
@@ -88,7 +89,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=lifespan,
-        telemetry=tracing.telemetry(tracer_provider),
+        telemetry=spans.telemetry(tracer_provider),
         openapi_url="/openapi.json" if settings.docs else None,
         docs_url=None,
         redoc_url=None,
@@ -100,7 +101,7 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     errors.install(app)
     _wrap(app, settings, metrics, buffer)
     if tracer_provider is not None:
-        app.add_middleware(tracing.Traced, provider=tracer_provider)
+        app.add_middleware(spans.Traced, provider=tracer_provider)
     for room in (classify, embeddings, sets, examples, calibration, models, vocabularies, health):
         app.include_router(room.router)
     for name in settings.compat:

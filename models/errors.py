@@ -9,8 +9,7 @@ CandidError
  ├─ Overloaded              every slot or queue place is taken
  ├─ DeadlineExceeded        the caller's time ran out before the work was done
  ├─ ShuttingDown            the service is draining
- ├─ EncoderFailed           the worker or the device failed
- └─ ExtraMissing            what is asked for needs a package that is not installed
+ └─ EncoderFailed           the worker or the device failed
 
 Each class has a stable `code`; the web wing turns it into a status in one table.
 """
@@ -106,9 +105,3 @@ class EncoderFailed(CandidError):
     """The encoder's worker or its device failed; `/readyz` says so until a forward succeeds again."""
 
     code = "encoder_failed"
-
-
-class ExtraMissing(CandidError):
-    """An optional package is not installed."""
-
-    code = "extra_missing"

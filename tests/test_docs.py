@@ -43,7 +43,7 @@ PAGES = [page for page in WRITTEN if page.name not in ELSEWHERE]
 UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 # Commands that are not run here; each has its rule in `test_what_is_not_run_names_what_there_is`.
 NOT_RUN = (
-    *("make ", "docker ", "kubectl ", "helm ", "candid serve", "python -m models.training"),
+    *("make ", "docker ", "kubectl ", "helm ", "candid serve", "OTEL_", "python -m models.training"),
     *("debootstrap ", "base=$(buildah ", "buildah "),
 )
 ANYTHING = "…"
@@ -280,6 +280,7 @@ RULES = {
     "debootstrap ": lambda line: None,
     "base=$(buildah ": lambda line: None,
     "buildah ": image_has_what_is_named,
+    "OTEL_": lambda line: serve_has_the_options(line.partition(" ")[2]),
     "candid serve": serve_has_the_options,
     "python -m models.training": training_has_the_options,
 }

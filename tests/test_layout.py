@@ -30,8 +30,8 @@ FLOORS = {
         ("loading", "evaluation"),
     ),
     "app": (
-        ("settings",),
-        ("storage", "model_loading"),
+        ("settings", "extras"),
+        ("storage", "model_loading", "tracing"),
         ("http",),
         ("schemas",),
         ("requests",),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import Device, Model, Overwrite, Precision, failed, settings_of
+from app.cli.options import Device, Model, Overwrite, Precision, Ray, failed, settings_of
 from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
 from models.labels.label_set import Mode
@@ -68,10 +68,11 @@ def classify(
         bool, typer.Option("--from-stdin", "-@", help="Read paths from standard input, one a line.")
     ] = False,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--output", "-o", help="Write a row a picture: .csv, .jsonl or .parquet. Continues it."),
     ] = None,
     overwrite: Overwrite = False,
+    ray: Ray = None,
     move_to: Annotated[
         Path | None, typer.Option(help="Move each picture into a folder of its best label, in here.")
     ] = None,
@@ -100,6 +101,7 @@ def classify(
     from app.cli.batch.run import Job
     from app.cli.batch.sorting import Sorter
     from app.cli.batch.sources import Sources
+    from app.cli.bulk.run import BulkJob, on_ray
 
     changes = {
         "mode": mode,
@@ -122,24 +124,31 @@ def classify(
         else:
             start = _local(question, settings, explains=explain is not None)
         sorted_to = move_to or link_to
+        who = f"server {model or ''}" if server else settings.specs[0]
+        named = None if server or not output else question.name
+        # A stored set that has changed since asks another question.
+        version = label_set_argument.version_of(named, settings) if named else None
+        asked = digest(fields, who, str(sorted_to), version)
+        if ray is not None:
+            if not output or as_json or sorted_to or explain or server:
+                raise InvalidRequest(
+                    "--ray wants an --output, and no --json, --move-to, --link-to, --explain or --server"
+                )
+            job = BulkJob(ray, tuple(pictures or ()), from_stdin, start, output, vectors=False, asked=asked)
+            raise on_ray(job, settings, overwrite=overwrite)
         sources = Sources(tuple(pictures or ()), from_stdin, sorted_to)
         sources.check()
         kept = None
         if output:
-            check_apart(output, sources.arguments, "answers")
-            who = f"server {model or ''}" if server else settings.specs[0]
-            named = None if server else question.name
-            # A stored set that has changed since asks another question.
-            version = label_set_argument.version_of(named, settings) if named else None
-            asked = digest(fields, who, str(sorted_to), version)
-            kept = Output(output, asked=asked, top_k=top_k, overwrite=overwrite)
+            check_apart(Path(output), sources.arguments, "answers")
+            kept = Output(Path(output), asked=asked, top_k=top_k, overwrite=overwrite)
         sorter = Sorter(sorted_to, move=move_to is not None) if sorted_to else None
         shown = Shown(as_json=as_json, quiet=kept is not None or sorter is not None)
         overlays = Overlays(explain) if explain else None
-        job = Job(
+        run = Job(
             sources, start, shown, kept, sorter, under_way(settings), shown.leaves_room_for_a_bar, overlays
         )
-        raise finished(job, shown)
+        raise finished(run, shown)
     except CandidError as error:
         raise failed(error.message) from error
 

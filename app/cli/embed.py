@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import Device, Model, Overwrite, Precision, failed, settings_of
+from app.cli.options import Device, Model, Overwrite, Precision, Ray, failed, settings_of
 from app.settings import Settings
 from models.errors import CandidError, InvalidRequest
 
@@ -25,7 +25,7 @@ def embed(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--output", "-o", help="Where vectors go: .npy, .jsonl or .parquet. Continues it."),
     ] = None,
     texts: Annotated[
@@ -36,6 +36,7 @@ def embed(
         typer.Option("--from-stdin", "-@", help="Read paths (or texts) from standard input, one a line."),
     ] = False,
     overwrite: Overwrite = False,
+    ray: Ray = None,
     model: Model = None,
     device: Device = None,
     precision: Precision = None,
@@ -47,21 +48,29 @@ def embed(
     from app.cli.batch.report import Shown, digest, finished, under_way
     from app.cli.batch.run import Job
     from app.cli.batch.sources import Sources
+    from app.cli.bulk.run import BulkJob, on_ray
 
     try:
         if output is None:
             raise InvalidRequest(
                 f"name a file for the vectors: -o FILE, which ends in {', '.join(EMBEDDINGS.endings)}"
             )
+        asked = digest("embed", texts, settings.specs[0], settings.precision)
+        start = _starter(settings, texts=texts)
+        if ray is not None:
+            if texts:
+                raise InvalidRequest("--ray embeds pictures, not --texts")
+            job = BulkJob(ray, tuple(sources or ()), from_stdin, start, output, vectors=True, asked=asked)
+            raise on_ray(job, settings, overwrite=overwrite)
+        file = Path(output)
         given: Texts | Sources = (Texts if texts else Sources)(tuple(sources or ()), from_stdin)
         given.check()
         if not texts:
-            check_apart(output, given.arguments, "vectors")
-        asked = digest("embed", texts, settings.specs[0], settings.precision)
-        kept = Output(output, asked=asked, overwrite=overwrite, form=EMBEDDINGS)
+            check_apart(file, given.arguments, "vectors")
+        kept = Output(file, asked=asked, overwrite=overwrite, form=EMBEDDINGS)
         shown = Shown(as_json=False, quiet=True)
-        job = Job(given, _starter(settings, texts=texts), shown, kept, ahead=under_way(settings))
-        raise finished(job, shown)
+        run = Job(given, start, shown, kept, ahead=under_way(settings))
+        raise finished(run, shown)
     except CandidError as error:
         raise failed(error.message) from error
 

@@ -14,6 +14,12 @@ Model = Annotated[
     typer.Option("--model", "-m", help="embedded, architecture/tag, hf-hub:org/name or a directory."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Begin the output anew.")]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help="Run on Ray: local, or a cluster's address. Folders may be URLs (s3://…), so is the output."
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, fp16 or bf16.")]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.http.errors import CallerGone
-from app.http.steps import note_read
+from app.tracing.steps import note_read
 from models.errors import DeadlineExceeded, Overloaded
 
 

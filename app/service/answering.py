@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.http.errors import detail_of
-from app.http.steps import note
 from app.requests.body import offload_many
 from app.requests.classify import ClassifyRequest
 from app.requests.limits import check_places
@@ -23,6 +22,7 @@ from app.service.label_set_scorers import LabelSetScorers
 from app.service.rendering import OneList, about, answer_of, to_json
 from app.service.scorer import LabelSetScorer
 from app.service.sizes import ranking_bytes
+from app.tracing.steps import note
 
 if TYPE_CHECKING:
     from models.batching.image_embeddings import EmbeddedImage

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.http.steps import note
 from app.requests.body import offload_many
 from app.requests.classify import Explaining
 from app.requests.uploads import Upload, UploadedImage, UploadedText
+from app.tracing.steps import note, traced
 from models.errors import EncoderFailed, ImageRejected
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ async def embed_each(
 
 def _note(image: EmbeddedImage) -> None:
     """For who traces the request. The three follow one another."""
+    if traced.get() is None:
+        return
     queued = image.ended - (image.queue_ms + image.encode_ms) / 1e3
     began_encoding = image.ended - image.encode_ms / 1e3
     note("decode", queued - image.decode_ms / 1e3, queued)

@@ -81,7 +81,9 @@ def test_what_works_by_the_batch_gives_way(classifier: Classifier, photographs: 
         return os.getpriority(os.PRIO_PROCESS, thread)
 
     classifier.embed_image(photographs["cat"]).result()
-    ours = [thread for thread in threading.enumerate() if thread.name.startswith("candid-")]
+    batched = ("candid-decode", f"candid-{classifier.info.name}")
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith(batched)]
+    assert len(ours) > 1
     expected, deadline = {niceness(os.getpid()) + 5}, time.monotonic() + 30
     while {niceness(thread.native_id or 0) for thread in ours} != expected:  # one may have just begun
         assert time.monotonic() < deadline

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from models.errors import ExtraMissing, InvalidRequest
+from app.extras import ExtraMissing
+from models.errors import InvalidRequest
 from models.evaluation.picture_files import open_file
 
 if TYPE_CHECKING:
@@ -76,15 +77,34 @@ def rows(source: Path) -> Iterator[dict[str, Any]]:
         raise InvalidRequest(f"{source} cannot be read as Parquet: {error}") from error
 
 
+def names_in(file: BinaryIO, called: str) -> Iterator[tuple[str, str]]:
+    """The path and `asked` of each row that `write_rows` wrote."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(file, columns=["path", "asked"])
+        yield from zip(table["path"].to_pylist(), table["asked"].to_pylist(), strict=True)
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise InvalidRequest(f"{called} is no output of candid: {error}") from error
+
+
 def write(target: Path, answers: Iterable[Mapping[str, Any]], *, embeddings: bool = False) -> None:
     """A whole file or none: it takes its name when the last row is in it."""
+    partial = target.with_name(f".{target.name}.writing")
+    with partial.open("wb") as file:
+        write_rows(file, answers, embeddings=embeddings)
+    partial.replace(target)
+
+
+def write_rows(file: BinaryIO, answers: Iterable[Mapping[str, Any]], *, embeddings: bool) -> None:
+    """Rows of pictures: their vectors, or their rankings."""
     import pyarrow
     import pyarrow.parquet
 
     schema = _of_embeddings() if embeddings else _schema()
-    partial = target.with_name(f".{target.name}.writing")
     group: list[dict[str, Any]] = []
-    with pyarrow.parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
 
         def flush() -> None:
             writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
@@ -96,7 +116,6 @@ def write(target: Path, answers: Iterable[Mapping[str, Any]], *, embeddings: boo
             if len(group) == ROWS:
                 flush()
         flush()
-    partial.replace(target)
 
 
 def _of_embeddings() -> pyarrow.Schema:

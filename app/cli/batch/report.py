@@ -75,6 +75,14 @@ class Shown:
 
 
 def _summary(tally: Tally, job: Job) -> str:
+    words = summary(tally)
+    if job.sorter and tally.unsorted > tally.failed:
+        words += f", {tally.unsorted - tally.failed} left in place because no label fits"
+    return words + (f": {job.output.path}" if job.output else "")
+
+
+def summary(tally: Tally) -> str:
+    """How many pictures, how fast, and what became of the others."""
     words = "1 picture" if tally.done == 1 else f"{tally.done} pictures"
     if tally.done and tally.seconds:
         words += f" in {tally.seconds:.1f} s ({tally.done / tally.seconds:.1f}/s)"
@@ -82,9 +90,7 @@ def _summary(tally: Tally, job: Job) -> str:
         words += f", {tally.before} done before"
     if tally.failed:
         words += f", {tally.failed} could not be read"
-    if job.sorter and tally.unsorted > tally.failed:
-        words += f", {tally.unsorted - tally.failed} left in place because no label fits"
-    return words + (f": {job.output.path}" if job.output else "")
+    return words
 
 
 def under_way(settings: Settings) -> int:

@@ -91,9 +91,9 @@ def run(job: Job, tally: Tally) -> None:
         if first is not None:
             asker = job.start()
             started = time.perf_counter()  # what is told is the speed of the pictures, not of loading a model
-            with _bar(job) as step:
-                begun = _begun(asker, chain([first], pending))
-                for found, wait in read_ahead(begun, pictures=job.ahead):
+            with _counted(job) as step:
+                under_way = begun(asker, chain([first], pending))
+                for found, wait in read_ahead(under_way, pictures=job.ahead):
                     _keep(job, tally, found, wait())
                     step()
     finally:
@@ -119,7 +119,7 @@ def _pending(job: Job, tally: Tally) -> Iterator[SourcePicture]:
             job.sorter.take(found.path, Path(target))
 
 
-def _begun(
+def begun(
     asker: Asker, pictures: Iterable[SourcePicture]
 ) -> Iterator[tuple[tuple[SourcePicture, Pending], int]]:
     """Each picture with what waits for its answer, and the bytes that are held for it."""
@@ -168,15 +168,26 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def _bar(job: Job) -> Iterator[Callable[[], None]]:
-    """A bar with rate and time left; nothing where nobody looks."""
+def bar(*, wanted: bool = True, total: int | None = None) -> Iterator[Progress | None]:
+    """A bar with rate and time left, of one task; None where nobody looks."""
     console = Console(stderr=True)
-    if not job.bar or not console.is_terminal:
-        yield lambda: None
+    if not wanted or not console.is_terminal:
+        yield None
         return
     columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("pictures", total=None)
+        progress.add_task("pictures", total=total)
+        yield progress
+
+
+@contextmanager
+def _counted(job: Job) -> Iterator[Callable[[], None]]:
+    """The bar of a run, whose pictures are counted on the way."""
+    with bar(wanted=job.bar) as progress:
+        if progress is None:
+            yield lambda: None
+            return
+        [task] = progress.task_ids
         done = frozenset(job.output.done) if job.output is not None else frozenset()
 
         def count() -> None:

@@ -77,7 +77,9 @@ def test_a_map_follows_its_picture_and_other_words_ask_anew(visitor: Visitor, pa
     page.get_by_role("button", name="cat", exact=True).focus()
     page.locator(".heat").wait_for()
     page.set_viewport_size({"width": 500, "height": 800})
-    page.wait_for_function(f"({SEEN})().slice(0, 4).every((n, i) => Math.abs(n - [150, 0, 300, 300][i]) < 3)")
+    page.wait_for_function(
+        f"() => ({SEEN})().slice(0, 4).every((n, i) => Math.abs(n - [150, 0, 300, 300][i]) < 3)"
+    )
     visitor.type_words("dog")
     visitor.ranked(count=3)
     page.get_by_role("button", name="dog", exact=True).focus()

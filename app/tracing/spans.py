@@ -18,8 +18,8 @@ from opentelemetry.trace import TracerProvider, format_span_id, format_trace_id,
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
-from app.http.steps import Steps, traced
-from models.errors import ExtraMissing
+from app.extras import ExtraMissing
+from app.tracing.steps import Steps, traced
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 UNTRACED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
