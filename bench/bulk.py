@@ -2,8 +2,8 @@
 
     python -m bench.bulk --pictures 20000 --compared 4000 --rounds 2
 
-Small pictures, all different. First both commands take turns over the same pictures, whole commands with their
-start; then one run over all of them, whose worker is killed in the middle. Wants Ray (`make ray`).
+Small pictures, all different. First both commands take turns over the same pictures, whole commands with
+their start; then one run over all of them, whose worker is killed in the middle. Wants Ray (`make ray`).
 """
 
 from __future__ import annotations

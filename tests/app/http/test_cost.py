@@ -225,12 +225,14 @@ def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) 
         for method, path in write_routes():
             memory.forget()
             before = memory.peak()
-            with ThreadPoolExecutor(AT_ONCE) as callers:
-                asked = [
-                    callers.submit(ask, server, method, place_of(path), "application/json", body)
-                    for _ in range(AT_ONCE)
-                ]
-            statuses = [future.result()[0] for future in asked]
+            statuses = [ask(server, method, place_of(path), "application/json", body)[0]]
+            if statuses[0] < 400:  # else it is refused, at a cost that the test above measures
+                with ThreadPoolExecutor(AT_ONCE) as callers:
+                    asked = [
+                        callers.submit(ask, server, method, place_of(path), "application/json", body)
+                        for _ in range(AT_ONCE)
+                    ]
+                statuses = [future.result()[0] for future in asked]
             assert all(status < 500 or status in (503, 504) for status in statuses), path
             assert memory.peak() - before < BUFFER_BYTES / (1 << 20) + MADE_MIB, path
             answered += [path for status in statuses if status < 400]

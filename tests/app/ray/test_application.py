@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 
 from tests import postgres
+from tests.app.conftest import ASK
 from tests.server import Server
 
 ROOT = Path(__file__).parents[3]
@@ -180,6 +182,15 @@ def test_answers_are_those_of_candid_serve_bit_for_bit(
     question = {"input": ["a cat", "a photo of a rocket"]}
     ours, theirs = (ask(url, "/v1/embeddings", question) for url in (cluster.url, server.url))
     assert ours["data"] == theirs["data"]
+
+
+def test_it_passes_the_tests_of_the_routes(cluster: Cluster) -> None:
+    """Those that ask the service with its default settings, over the network."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/app/routes"]
+    environment = os.environ | {ASK: cluster.url}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 300
 
 
 def test_a_label_set_changed_through_one_replica_is_seen_by_the_other(
