@@ -44,6 +44,7 @@ UPDATE = bool(os.environ.get("UPDATE_DOCS"))
 # Commands that are not run here; each has its rule in `test_what_is_not_run_names_what_there_is`.
 NOT_RUN = (
     *("make ", "docker ", "kubectl ", "helm ", "candid serve", "OTEL_", "python -m models.training"),
+    *("candid embed s3:", "candid classify s3:"),
     *("debootstrap ", "base=$(buildah ", "buildah "),
 )
 ANYTHING = "…"
@@ -246,17 +247,17 @@ def files_exist(line: str) -> None:
         list(yaml.safe_load_all((ROOT / name).read_text(encoding="utf-8")))
 
 
-def serve_has_the_options(line: str) -> None:
-    known = {option for parameter in serve_parameters() for option in parameter.opts}
+def candid_has_the_options(line: str) -> None:
+    command: Any = typer.main.get_command(app)
+    known = {option for each in command.commands[line.split()[1]].params for option in each.opts}
     assert set(re.findall(r"(?<= )--?\w[\w-]*", line)) <= known
+
+
+def serve_has_the_options(line: str) -> None:
+    candid_has_the_options(line)
     catalogued = {row.name for row in CATALOGUE}
     for spec in re.findall(r"--(?:model|also) (\S+)", line):
         assert spec in catalogued or spec.startswith(("hf-hub:", "./")), spec
-
-
-def serve_parameters() -> list[Any]:
-    command: Any = typer.main.get_command(app)
-    return list(command.commands["serve"].params)
 
 
 def training_has_the_options(line: str) -> None:
@@ -281,6 +282,8 @@ RULES = {
     "base=$(buildah ": lambda line: None,
     "buildah ": image_has_what_is_named,
     "OTEL_": lambda line: serve_has_the_options(line.partition(" ")[2]),
+    "candid embed s3:": candid_has_the_options,
+    "candid classify s3:": candid_has_the_options,
     "candid serve": serve_has_the_options,
     "python -m models.training": training_has_the_options,
 }

@@ -17,7 +17,7 @@ def measure(work: Work, note: Notes) -> None:
     """How many passed. Raises RuntimeError when one failed, or where there is a GPU, none ran."""
     # Other versions than the lock's may warn of what is to come: that is no reason to know nothing.
     options = ["-q", "-m", "gpu", "-W", "default", "-p", "no:cacheprovider", "--tb=short"]
-    command = [sys.executable, "-m", "pytest", *options, "tests/models/encoders"]
+    command = [sys.executable, "-m", "pytest", *options, "tests/models/encoders/test_gpu.py"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     counts = re.findall(r"(\d+) (passed|failed|error|skipped)", done.stdout.strip().rpartition("\n")[2])
     found = {kind: int(count) for count, kind in counts}
