@@ -30,15 +30,26 @@ def filled(text: str, begin: str, content: str, page: Path) -> str:
 
 
 def peers(given: Found) -> str:
-    """Answers a second, and how much faster Candid is than the best of the others."""
+    """Answers a second, cold start, memory, and how much better Candid is than the best of the others."""
     services, ratios = given["services"], given["ratios"]
     rows = [
-        [name, *(f"{figures[key]['per_s']:.3g}" for key in given["tasks"])]
+        [name, *(f"{figures[key]['per_s']:.3g}" for key in given["tasks"]), *cold(figures)]
         for name, figures in services.items()
     ]
     rows[0] = [f"**{cell}**" for cell in rows[0]]  # Candid is the first to be started
     best = ["times the best of the others", *(f"{ratios[key]['ratio']:.3g}" for key in given["tasks"])]
-    return table(["", *given["tasks"].values()], [*rows, best])
+    own, *others = services.values()
+    for key in ("first_answer_s", "resident_mib"):
+        best.append(f"{min(other[key] for other in others) / own[key]:.3g}")
+    return table(["", *given["tasks"].values(), *COLD], [*rows, best])
+
+
+COLD = ("s from start to first answer", "MiB resident after it")
+
+
+def cold(figures: Found) -> list[str]:
+    """COLD's cells of one service."""
+    return [f"{figures['first_answer_s']:.3g}", f"{figures['resident_mib']:,}"]
 
 
 def encoders(given: Found) -> str:

@@ -109,6 +109,10 @@ Milliseconds, p50 / p99 of the bursts; 1,000 labels the first and the second tim
             latencies,
         )
     }
+Cold start, median: from the command to the first ranking with the ten labels, and what is resident then. Each
+is alone, files are in the page cache, Candid's OpenVINO export is kept from an earlier start:
+
+{table(["", *quoted.COLD], [[name, *quoted.cold(given)] for name, given in services.items()])}
 Largest difference of a probability from Candid's, as a share of what lies between the most and the least
 likely label: {apart}.{limit}
 

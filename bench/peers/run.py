@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,29 +36,36 @@ def main() -> None:
     add = parser.add_argument
     add("--seconds", type=float, default=8, help="of each burst")
     add("--rounds", type=int, default=3)
+    add("--starts", type=int, default=3, help="cold starts of each, after one that fills the page cache")
     add("--limit", type=float, default=40, help="seconds for the 500 photographs in one go")
     add("--quiet", metavar="COMMAND", help="run with `begin` and `end` around each measurement")
     add("--json", type=Path, default=RESULTS)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as texts:
         makers = (partial(services.candid, Path(texts)), services.pipeline, services.naive, services.infinity)
+        made: list[Service] = []
         running: list[Service] = []
         missing: dict[str, str] = {}
         try:
+            for make in makers:
+                prepare(make, made, missing)
             with machine.quiet(asked.quiet):
-                for make in makers:
-                    start(make, running, missing)
+                starts = cold_starts(made, asked.starts)
+                for service in made:
+                    start(service, running, missing)
                 apart, given = differences(running), work.pictures()
             result = {
                 "machine": machine.describe(),
                 "versions": machine.versions(),
                 "command": f"python -m bench.peers.run --seconds {asked.seconds:g} --rounds {asked.rounds} "
-                f"--limit {asked.limit:g}",
+                f"--starts {asked.starts} --limit {asked.limit:g}",
                 "differences": apart,
             }
             tasks = work.tasks(asked.seconds, asked.limit)
             measured = measure(running, tasks, given, asked.rounds, asked.quiet)
             result |= summary(running, tasks, measured, missing)
+            for service in running:
+                result["services"][service.name] |= starts[service.name]
         finally:
             for service in running:
                 service.stop()
@@ -64,20 +73,61 @@ def main() -> None:
     asked.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def start(make: Callable[[], Service], running: list[Service], missing: dict[str, str]) -> None:
-    """Start a service; a peer that cannot is named with the reason, Candid has to."""
+def prepare(make: Callable[[], Service], made: list[Service], missing: dict[str, str]) -> None:
+    """Install a service; a peer that cannot be is named with the reason, Candid has to."""
     name = getattr(make, "__name__", CANDID)
     try:
-        service = make()
-        service.start()
+        made.append(make())
     except Unavailable as reason:
         if name == CANDID:
             raise
         missing[name] = str(reason)
         print(f"{name}: {reason}", flush=True)
+
+
+def start(service: Service, running: list[Service], missing: dict[str, str]) -> None:
+    """Start a service, likewise."""
+    try:
+        service.start()
+    except Unavailable as reason:
+        if service.name == CANDID:
+            raise
+        missing[service.name] = str(reason)
+        print(f"{service.name}: {reason}", flush=True)
         return
     running.append(service)
     print(f"{service.name} is up", flush=True)
+
+
+def cold_starts(made: list[Service], rounds: int) -> dict[str, dict[str, float]]:
+    """Medians: seconds from the command to the first ranking, and resident MiB after it; each alone, in turn.
+
+    The first round, which also makes Candid's export, is not counted.
+    """
+    picture = photographs.small(1)[0]
+    found: dict[str, list[tuple[float, float]]] = {service.name: [] for service in made}
+    for round_ in range(rounds + 1):
+        for service in machine.rotated(made, round_):
+            began = time.perf_counter()
+            try:
+                service.start()
+                service.probabilities(picture, work.LABELS)
+                took = time.perf_counter() - began
+                if round_:
+                    found[service.name].append((took, service.memory_mib("VmRSS")))
+                print(f"cold start {round_}: {service.name} {took:.1f} s", flush=True)
+            except Unavailable as reason:
+                print(f"{service.name}: {reason}", flush=True)
+            finally:
+                service.stop()
+    return {
+        name: {
+            "first_answer_s": round(statistics.median(took for took, _ in costs), 2),
+            "resident_mib": round(statistics.median(memory for _, memory in costs)),
+        }
+        for name, costs in found.items()
+        if costs
+    }
 
 
 def differences(running: list[Service]) -> dict[str, float]:
@@ -146,7 +196,7 @@ def summary(
         "services": {
             service.name: {
                 "versions": service.versions,
-                "peak_memory_mib": round(service.peak_memory_mib()),
+                "peak_memory_mib": round(service.memory_mib("VmHWM")),
                 **{task.key: best[task.key][service.name] for task in tasks},
             }
             for service in running

@@ -60,7 +60,7 @@ class Service:
             with suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.ready}", timeout=5).close()
                 return
-            time.sleep(0.3)
+            time.sleep(0.05)
         said = self.last_words()
         self.stop()
         raise Unavailable(f"it did not start: {said} ({', '.join(self.versions)})")
@@ -95,11 +95,11 @@ class Service:
         if self.process is not None:
             self.process.send_signal(number)
 
-    def peak_memory_mib(self) -> float:
-        """Largest resident set since the start, as Linux counts it."""
+    def memory_mib(self, field: str) -> float:
+        """Linux's VmRSS, the resident set, or VmHWM, the largest since the start."""
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+        kib = next(line.split()[1] for line in status.splitlines() if line.startswith(field))
         return int(kib) / 1024
 
 

@@ -122,7 +122,12 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with postgres.server() as url, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        postgres.server() as url,
+        tempfile.TemporaryDirectory(prefix="ray-") as folder,
+    ):
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it wants a token where the user's home has one
         cluster = Cluster(Path(folder), url)
         ray = cluster.start()
         try:
