@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import answers_written, int8, quoted, report
+from bench import answers_written, int8, quoted, report, rivals
 from models import embedded_constants
 from models.pretrained import catalogue
 from models.scoring import multi_label
@@ -50,6 +50,12 @@ def test_the_codes_constants_are_the_measured_ones() -> None:
 def test_pages_quote_the_benchmarks(name: str) -> None:
     page = (ROOT / quoted.PLACES[name][0]).read_text(encoding="utf-8")
     assert quoted.quoted(name, page, report.read()) == page
+
+
+def test_the_guide_says_what_other_rivals_were_measured_to_be() -> None:
+    page = rivals.PAGE.read_text(encoding="utf-8")
+    found = json.loads(rivals.RESULTS.read_text(encoding="utf-8"))
+    assert quoted.filled(page, "bench: rivals", rivals.told(found), rivals.PAGE) == page
 
 
 def test_the_operations_page_says_what_int8_was_measured_to_be() -> None:
