@@ -212,12 +212,13 @@ Undoing the Huffman code costs the same at every scale: the larger the file, the
 
 
 def startup(found: Found) -> str:
+    ready, imported, ratio = found["ready_s"], found["import_open_clip_s"], found["ratio"]
     resident, one = found["serve"]["rss_mb"], found["classify"]["wall_s"]
     return f"""## Start-up
 
-`candid serve` with the embedded model is ready after {found["ready_s"]:.2f} s and has {resident:.0f} MB resident after
-three pictures; `candid classify` of one photograph takes {one:.2f} s. `python -c "import open_clip"` takes
-{found["import_open_clip_s"]:.2f} s: it is ready in {found["ratio"]:.2f} times that (wanted: at most 0.35).
+`candid serve` with the embedded model is ready after {ready:.2f} s, with {resident:.0f} MB after three
+pictures; `candid classify` of one photograph takes {one:.2f} s. `python -c "import open_clip"` takes {imported:.2f} s:
+{ratio:.2f} times that until it is ready (wanted: at most 0.35).
 """
 
 
