@@ -217,8 +217,8 @@ def startup(found: Found) -> str:
     return f"""## Start-up
 
 `candid serve` with the embedded model is ready after {ready:.2f} s, with {resident:.0f} MB after three
-pictures; `candid classify` of one photograph takes {one:.2f} s. `python -c "import open_clip"` takes {imported:.2f} s:
-{ratio:.2f} times that until it is ready (wanted: at most 0.35).
+pictures; `candid classify` of one photograph takes {one:.2f} s. `python -c "import open_clip"` takes
+{imported:.2f} s: {ratio:.2f} times that until it is ready (wanted: at most 0.35).
 """
 
 
