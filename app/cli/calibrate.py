@@ -138,7 +138,7 @@ def _fit(
 
 def _keep(settings: Settings, label_set: str | None, found: Fitted) -> str:
     from app.service import fitted
-    from app.storage import label_sets
+    from app.storage import calibrations
     from app.storage.database import ANYHOW, Condition, Database
 
     kept = fitted.kept(found.info, found.fits)
@@ -146,9 +146,7 @@ def _keep(settings: Settings, label_set: str | None, found: Fitted) -> str:
     condition = ANYHOW if found.version is None else Condition(versions=frozenset({found.version}))
     db = Database(settings.database_url)
     try:
-        version = label_sets.save_calibration(
-            db, label_set or label_sets.ANY_LABELS, kept, condition=condition
-        )
+        version = calibrations.save(db, label_set or calibrations.ANY_LABELS, kept, condition=condition)
     finally:
         db.close()
     if label_set:

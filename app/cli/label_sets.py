@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from app.storage.database import Database
-    from app.storage.label_sets import Vectors
+    from app.storage.vectors import Vectors
     from models.batching.image_embeddings import EmbeddedImage
     from models.classifier import Classifier
 

@@ -9,10 +9,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from app.service import transactions
-from app.storage import label_sets
+from app.storage import label_matrices
 from app.storage.database import Database
 from app.storage.errors import StoreUnavailable
-from app.storage.label_sets import Matrix
+from app.storage.label_matrices import Matrix
 from models.labels.label_matrix import LabelMatrix
 from models.labels.label_set import LabelSet, templates_for, texts_of
 
@@ -36,13 +36,13 @@ async def embedded_labels(
         return await _embed(classifier, label_set, deadline)
     key = vectors_key(classifier.info)
     digest = await asyncio.to_thread(_digest, classifier.info, label_set)
-    kept = await transactions.read(db, label_sets.matrix, name, key, digest)
+    kept = await transactions.read(db, label_matrices.get, name, key, digest)
     if kept is not None:
         return LabelMatrix(label_set.names, kept.vectors, kept.warnings)
     matrix = await _embed(classifier, label_set, deadline)
     try:
         made = Matrix(digest, matrix.vectors, matrix.warnings)
-        await transactions.write(db, label_sets.save_matrix, name, key, made)
+        await transactions.write(db, label_matrices.save, name, key, made)
     except StoreUnavailable as error:  # only a shortcut for the next time
         logger.warning("the labels of %s are not kept: %s", name, error.message)
     return matrix

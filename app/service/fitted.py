@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from app.service import transactions
 from app.service.embedded_labels import vectors_key
-from app.storage import label_sets
+from app.storage import calibrations
+from app.storage.calibrations import StoredCalibration
 from app.storage.database import Database
 from app.storage.errors import StoreUnavailable
-from app.storage.label_sets import StoredCalibration
 from models.labels.label_set import Mode
 from models.pretrained import catalogue
 from models.scoring.fitting import Fits
@@ -44,7 +44,7 @@ async def fitted_for(
     if not wanted and not multi:
         return Fitted(), None, ()
     try:
-        of_model = await transactions.read(db, label_sets.calibration, vectors_key(info))
+        of_model = await transactions.read(db, calibrations.for_model, vectors_key(info))
     except StoreUnavailable as error:  # what the catalogue knows needs no database
         of_model = None
         logger.warning("no calibration from the database: %s", error.message)

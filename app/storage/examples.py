@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 
 from app.storage.database import ANYHOW, Condition, Database, labels_in, live, next_version
 from app.storage.errors import NotFound
-from app.storage.label_sets import Vectors, blob, floats
 from app.storage.tables import examples
+from app.storage.vectors import Vectors, from_bytes, to_bytes
 from models.errors import InvalidRequest
 
 SAME: Final = 0.9999
@@ -151,7 +151,7 @@ class _Known:
         for fingerprint, dim in dims.items():
             self._vectors[fingerprint] = np.zeros((len(rows) + len(coming), dim), dtype=np.float32)
         for row in rows:
-            self.add(row.id, {row.fingerprint: floats(row.vector)})
+            self.add(row.id, {row.fingerprint: from_bytes(row.vector)})
 
     def add(self, own_id: str, vectors: Mapping[str, Vectors]) -> None:
         self.ids.setdefault(own_id, len(self.ids))
@@ -178,6 +178,6 @@ def _values(name: str, label: str, own_id: str, fingerprint: str, vector: Vector
         "label_set": name,
         "label": label,
         "fingerprint": fingerprint,
-        "vector": blob(vector),
+        "vector": to_bytes(vector),
         "added": int(time.time()),
     }

@@ -1,4 +1,4 @@
-"""Label sets, their calibration and their embedded labels, in a database. Every function blocks.
+"""Label sets in a database. Every function blocks.
 
 A change is committed before its function returns, under the next version; a reader gets one version whole.
 Knows no HTTP and no model: a document is a dictionary, a vector is an array.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
+from app.storage.calibrations import StoredCalibration, of_label_set
 from app.storage.database import (
     ANYHOW,
     Condition,
@@ -30,26 +30,10 @@ from app.storage.database import (
 )
 from app.storage.errors import StoreUnavailable
 from app.storage.tables import calibrations, examples, label_sets, matrices
+from app.storage.vectors import Vectors, from_bytes
 from models.errors import InvalidRequest
 
 Document: TypeAlias = dict[str, Any]
-Vectors: TypeAlias = NDArray[np.float32]
-ANY_LABELS: Final = ""
-"""In place of a set's name: a calibration for the model, whatever the labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCalibration:
-    """What was fitted for a model, and a label set: a temperature, and the curve of mode multi."""
-
-    fingerprint: str
-    temperature: float
-    slope: float | None  # of the curve; None where the model needs none
-    offset: float | None
-    images: int
-    ece_before: float
-    ece_after: float
-    version: int  # of the set, when it was fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +69,6 @@ class Snapshot:
     vectors: Vectors  # (M, D) of the examples
     unseen: int  # examples that this model has no embedding of
     calibration: StoredCalibration | None
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """A set's embedded labels, kept so that they are embedded once a model."""
-
-    digest: str  # of the texts
-    vectors: Vectors  # (N, D)
-    warnings: tuple[str, ...]
 
 
 def summaries(db: Database) -> list[Summary]:
@@ -154,8 +129,8 @@ def snapshot(db: Database, name: str, fingerprint: str, *, known: int | None = N
         own = connection.execute(query.order_by(examples.c.number)).all()
         count = select(func.count(func.distinct(examples.c.id))).where(examples.c.label_set == name)
         held = connection.execute(count).scalar_one()
-        fitted = [c for c in _calibrations(connection, name) if c.fingerprint == fingerprint]
-    vectors = np.stack([floats(r.vector) for r in own]) if own else np.empty((0, 0), dtype=np.float32)
+        fitted = [c for c in of_label_set(connection, name) if c.fingerprint == fingerprint]
+    vectors = np.stack([from_bytes(r.vector) for r in own]) if own else np.empty((0, 0), dtype=np.float32)
     document, owners = _document(row), tuple(r.label for r in own)
     return Snapshot(row.version, document, owners, vectors, held - len(own), fitted[0] if fitted else None)
 
@@ -202,68 +177,6 @@ def remove(db: Database, name: str, *, condition: Condition = ANYHOW) -> None:
             connection.execute(delete(table).where(table.c.label_set == name))
 
 
-def save_calibration(
-    db: Database, name: str, fitted: StoredCalibration, *, condition: Condition = ANYHOW
-) -> int:
-    """Keep what was fitted for a set, or for a model's every answer (ANY_LABELS); the set's new version."""
-    with db.write(name) as connection:
-        version = 0
-        if name != ANY_LABELS:
-            row = live(connection, name)
-            condition.check(name, row.version)
-            version = next_version(connection, row)
-        own = (calibrations.c.label_set == name) & (calibrations.c.fingerprint == fitted.fingerprint)
-        connection.execute(delete(calibrations).where(own))
-        values = asdict(fitted) | {"label_set": name, "version": version}
-        connection.execute(insert(calibrations).values(**values))
-        return version
-
-
-def calibration(db: Database, fingerprint: str) -> StoredCalibration | None:
-    """What was fitted for a model, whatever the labels."""
-    with db.read() as connection:
-        own = [c for c in _calibrations(connection, ANY_LABELS) if c.fingerprint == fingerprint]
-    return own[0] if own else None
-
-
-def matrix(db: Database, name: str, fingerprint: str, digest: str) -> Matrix | None:
-    """The set's embedded labels, if they are of the texts that `digest` stands for."""
-    own = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
-    with db.read() as connection:
-        row = connection.execute(select(matrices).where(own, matrices.c.digest == digest)).one_or_none()
-    if row is None:
-        return None
-    warnings = tuple(json.loads(row.warnings))
-    vectors = floats(row.vectors)
-    return Matrix(digest, vectors.reshape(row.rows, -1), warnings)
-
-
-def save_matrix(db: Database, name: str, fingerprint: str, made: Matrix) -> None:
-    """Keep a set's embedded labels, in place of those of an earlier version."""
-    own = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
-    with db.write(name) as connection:
-        if not getattr(found(connection, name), "live", False):
-            return  # deleted in the meantime
-        connection.execute(delete(matrices).where(own))
-        values = {"label_set": name, "fingerprint": fingerprint, "digest": made.digest}
-        kept = {
-            "vectors": blob(made.vectors),
-            "rows": len(made.vectors),
-            "warnings": json.dumps(made.warnings),
-        }
-        connection.execute(insert(matrices).values(**values, **kept))
-
-
-def blob(vectors: Vectors) -> bytes:
-    """Little-endian float32, whatever the machine."""
-    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
-
-
-def floats(data: bytes) -> Vectors:
-    """And back."""
-    return np.frombuffer(data, dtype="<f4").astype(np.float32)
-
-
 def _document(row: Row[Any]) -> Document:
     labels_in(row.document, row.name)  # damaged ones are told by name
     document: Document = json.loads(row.document)
@@ -274,14 +187,9 @@ def _stored(connection: Connection, name: str) -> Stored:
     row = live(connection, name)
     query = select(examples.c.label, func.count(func.distinct(examples.c.id)))
     held = connection.execute(query.where(examples.c.label_set == name).group_by(examples.c.label)).all()
-    fitted = tuple(_calibrations(connection, name))
+    fitted = tuple(of_label_set(connection, name))
     counts = {row[0]: row[1] for row in held}
     return Stored(name, row.version, row.updated, _document(row), counts, fitted)
-
-
-def _calibrations(connection: Connection, name: str) -> list[StoredCalibration]:
-    rows = connection.execute(select(calibrations).where(calibrations.c.label_set == name)).mappings()
-    return [StoredCalibration(**{key: row[key] for key in StoredCalibration.__slots__}) for row in rows]
 
 
 def _forget_labels(connection: Connection, name: str, document: Document) -> None:

@@ -26,7 +26,7 @@ from app.schemas.responses import ErrorDetail
 from app.service import fitted, transactions
 from app.service.embedding import embed_each
 from app.service.scorer import LabelSetScorer
-from app.storage import label_sets
+from app.storage import calibrations
 from app.storage.database import Condition
 from models.errors import InvalidRequest
 from models.scoring import calibration
@@ -79,9 +79,7 @@ async def calibrate(
         # Not for a set that has changed while its pictures were looked at.
         assert scorer.version is not None
         unchanged = Condition(versions=frozenset({scorer.version}))
-        version = await transactions.write(
-            service.db, label_sets.save_calibration, name, kept, condition=unchanged
-        )
+        version = await transactions.write(service.db, calibrations.save, name, kept, condition=unchanged)
     response.headers["ETag"] = etag(version)
     return CalibrationAnswer(
         label_set=name,

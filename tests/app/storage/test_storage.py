@@ -17,10 +17,11 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
 
-from app.storage import examples, label_sets, tables
+from app.storage import calibrations, examples, label_matrices, label_sets, tables
+from app.storage.calibrations import ANY_LABELS, StoredCalibration
 from app.storage.database import Condition, Database
 from app.storage.errors import NotFound, PreconditionFailed, StoreUnavailable
-from app.storage.label_sets import ANY_LABELS, Matrix, StoredCalibration
+from app.storage.label_matrices import Matrix
 from models.errors import InvalidRequest
 from tests import postgres
 
@@ -210,7 +211,7 @@ def test_examples_go_with_their_label_and_nothing_outlives_its_set(db: Database)
     label_sets.put(db, "pets", document("cat", "dog"), most=MOST)
     add(db, "pets", "cat", [example(1, 0)], most=9)
     add(db, "pets", "dog", [example(0, 1)], most=9)
-    label_sets.save_calibration(db, "pets", StoredCalibration(MODEL, 1.5, 1.2, -3.5, 30, 0.2, 0.1, 0))
+    calibrations.save(db, "pets", StoredCalibration(MODEL, 1.5, 1.2, -3.5, 30, 0.2, 0.1, 0))
     assert label_sets.put(db, "pets", document("dog", "fish"), most=MOST)[0].examples == {"dog": 1}
     label_sets.remove(db, "pets")
     fresh = label_sets.put(db, "pets", document("dog"), most=MOST)[0]
@@ -235,28 +236,28 @@ def test_limits_and_what_is_not_there(db: Database) -> None:
 def test_a_calibration_belongs_to_a_set_or_to_a_model(db: Database) -> None:
     version = label_sets.put(db, "pets", document("cat"), most=MOST)[0].version
     fitted = StoredCalibration(MODEL, 1.5, 1.2, -3.5, 30, 0.2, 0.1, 0)
-    assert label_sets.save_calibration(db, "pets", fitted) == version + 1
+    assert calibrations.save(db, "pets", fitted) == version + 1
     [kept] = label_sets.get(db, "pets").calibrations
     assert (kept.temperature, kept.version) == (1.5, version + 1)
     seen = label_sets.snapshot(db, "pets", MODEL)
     assert seen is not None and seen.calibration == kept
-    assert label_sets.calibration(db, "another model") is None
-    label_sets.save_calibration(db, ANY_LABELS, fitted)
-    own = label_sets.calibration(db, MODEL)
+    assert calibrations.for_model(db, "another model") is None
+    calibrations.save(db, ANY_LABELS, fitted)
+    own = calibrations.for_model(db, MODEL)
     assert own is not None and (own.temperature, own.slope, own.offset) == (1.5, 1.2, -3.5)
 
 
 def test_embedded_labels_are_kept_for_the_texts_they_are_of(db: Database) -> None:
     label_sets.put(db, "pets", document("cat"), most=MOST)
     made = Matrix("digest", np.arange(6, dtype=np.float32).reshape(2, 3), ("cut",))
-    label_sets.save_matrix(db, "pets", MODEL, made)
-    kept = label_sets.matrix(db, "pets", MODEL, "digest")
+    label_matrices.save(db, "pets", MODEL, made)
+    kept = label_matrices.get(db, "pets", MODEL, "digest")
     assert kept is not None and kept.warnings == ("cut",)
     np.testing.assert_array_equal(kept.vectors, made.vectors)
-    assert label_sets.matrix(db, "pets", MODEL, "of other texts") is None
+    assert label_matrices.get(db, "pets", MODEL, "of other texts") is None
     label_sets.remove(db, "pets")
-    label_sets.save_matrix(db, "pets", MODEL, made)
-    assert label_sets.matrix(db, "pets", MODEL, "digest") is None
+    label_matrices.save(db, "pets", MODEL, made)
+    assert label_matrices.get(db, "pets", MODEL, "digest") is None
 
 
 def test_a_set_that_another_writer_holds_is_not_waited_for_without_end(

@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 import models
 from app.main import create_app
 from app.settings import Settings
-from app.storage import label_sets
 from app.storage.database import Database
 from app.storage.tables import matrices
+from app.storage.vectors import from_bytes
 from models.scoring import few_shot, multi_label
 from tests.small import small_model
 
@@ -410,7 +410,7 @@ def test_a_request_with_another_template_leaves_the_kept_labels_alone(
         [kept] = connection.execute(select(matrices)).all()
     db.close()
     own = loaded["small"].label_matrix(PETS["labels"], templates=("photo",)).result().vectors
-    np.testing.assert_allclose(label_sets.floats(kept.vectors).reshape(own.shape), own, atol=1e-6)
+    np.testing.assert_allclose(from_bytes(kept.vectors).reshape(own.shape), own, atol=1e-6)
 
 
 def test_an_example_for_one_model_alone_is_told_to_the_others(client: TestClient, cat: bytes) -> None:
