@@ -65,9 +65,9 @@ def channels_last(towers: Towers) -> Towers:
 
 
 def compiled(towers: Towers) -> Towers:
-    """torch.compile with its defaults, the weights shared; a second batch size makes sizes symbolic."""
+    """torch.compile, the weights shared; anew for each size: symbolic ones take a convolutional tower hours."""
     made = copy.copy(towers)
-    made.image, made.text = torch.compile(towers.image), torch.compile(towers.text)
+    made.image, made.text = (torch.compile(tower, dynamic=False) for tower in (towers.image, towers.text))
     return made
 
 

@@ -166,8 +166,8 @@ def drift(precise: Rows, other: Rows) -> dict[str, float]:
     }
 
 
-def table(found: dict[str, Any]) -> str:
-    """What docs/operations.md shows."""
+def speeds_table(found: dict[str, Any]) -> str:
+    """A row a model and a tower."""
     lines = [
         [
             f"{model}, {SETS[name]}",
@@ -176,17 +176,18 @@ def table(found: dict[str, Any]) -> str:
             f"{of['times']:.2f}",
             f"{WANTED[name]:g}" if name in WANTED and model == SMALL else "",
         ]
-        for model, speeds in found["speeds"].items()
-        for name, of in speeds.items()
+        for model, by_kind in found["speeds"].items()
+        for name, of in by_kind.items()
     ]
     return quoted.table(["", "float32", "int8", "times", "wanted"], lines)
 
 
-def told(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
+    """What docs/operations.md shows."""
     of = found["drift"]
     lost = of["float32_top1"] - of["int8_top1"]
     return (
-        f"{table(found)}\n"
+        f"{speeds_table(found)}\n"
         f"EfficientNet-Lite2's top-1 on a photograph of each of ImageNet's 1,000 classes falls from "
         f"{of['float32_top1']:.1f} to {of['int8_top1']:.1f} %:\n"
         f"{lost:.1f} points are lost, where 0.7 were allowed; the cosine to float32 is "
@@ -226,8 +227,8 @@ def main() -> None:
         },
     }
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: int8", told(found), PAGE), "utf-8")
-    print(told(found))
+    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: int8", table(found), PAGE), "utf-8")
+    print(table(found))
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class Kept:
     """One loaded model for all rounds: a round's end does not close it."""
 
     def __init__(self, asker: local.Local) -> None:
-        self._asker, self.told, self.warnings, self.ask = asker, asker.told, asker.warnings, asker.ask
+        self._asker, self.common, self.warnings, self.ask = asker, asker.common, asker.warnings, asker.ask
 
     def close(self) -> None:
         """Nothing: the next round goes on."""

@@ -78,8 +78,8 @@ def main() -> None:
         "without_alike": apart,
     }
     RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: rivals", told(result), PAGE), "utf-8")
-    print(told(result))
+    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: rivals", table(result), PAGE), "utf-8")
+    print(table(result))
 
 
 def rows_of(classifier: Classifier, words: list[str]) -> Floats:
@@ -168,7 +168,7 @@ def _doubles(name: str, names: set[str]) -> bool:
     return any(name in pair and names & (pair - {name}) for pair in ALIKE)
 
 
-def told(found: Mapping[str, Any]) -> str:
+def table(found: Mapping[str, Any]) -> str:
     """The table of the guide."""
 
     def cell(one: Mapping[str, float]) -> str:

@@ -124,10 +124,10 @@ def _on_openvino(source: files.Source, precision: str, options: LoadOptions, exp
     except CandidError:  # the model cannot be built, whatever is to run it
         raise
     except Exception as error:  # a broken installation, a full disk, a tower that cannot be traced
-        told = f"OpenVINO cannot run model {source.name!r} ({type(error).__name__}: {error})"
+        reason = f"OpenVINO cannot run model {source.name!r} ({type(error).__name__}: {error})"
         if options.encoder != "auto":
-            raise ModelUnavailable(f"{told}; set the encoder to 'auto' or 'torch'") from error
-        logger.warning("%s; torch runs it: the same answers, only slower", told)
+            raise ModelUnavailable(f"{reason}; set the encoder to 'auto' or 'torch'") from error
+        logger.warning("%s; torch runs it: the same answers, only slower", reason)
         return None
 
 

@@ -66,6 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["CANDID_WARM_VOCABULARIES"] = "false"  # seconds for each service; one test has it on
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make check` does not even import what it leaves out: that takes longer than its tests."""
+    quick = config.getoption("markexpr") == "not slow" and collection_path.is_relative_to(TESTS)
+    return (quick and collection_path.relative_to(TESTS).as_posix().startswith(SLOW_PLACES)) or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(TESTS).as_posix()

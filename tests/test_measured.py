@@ -10,10 +10,11 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from bench import answers_written, int8, quoted, report, rivals
+from bench import answers_written, int8, quoted, ray_serve, report, rivals
 from models import embedded_constants
 from models.pretrained import catalogue
 from models.scoring import multi_label
@@ -52,16 +53,12 @@ def test_pages_quote_the_benchmarks(name: str) -> None:
     assert quoted.quoted(name, page, report.read()) == page
 
 
-def test_the_guide_says_what_other_rivals_were_measured_to_be() -> None:
-    page = rivals.PAGE.read_text(encoding="utf-8")
-    found = json.loads(rivals.RESULTS.read_text(encoding="utf-8"))
-    assert quoted.filled(page, "bench: rivals", rivals.told(found), rivals.PAGE) == page
-
-
-def test_the_operations_page_says_what_int8_was_measured_to_be() -> None:
-    page = int8.PAGE.read_text(encoding="utf-8")
-    found = json.loads(int8.RESULTS.read_text(encoding="utf-8"))
-    assert quoted.filled(page, "bench: int8", int8.told(found), int8.PAGE) == page
+@pytest.mark.parametrize("bench", [rivals, int8, ray_serve], ids=lambda bench: bench.RESULTS.stem)
+def test_pages_have_the_tables_that_were_measured(bench: ModuleType) -> None:
+    page = bench.PAGE.read_text(encoding="utf-8")
+    found = json.loads(bench.RESULTS.read_text(encoding="utf-8"))
+    name = f"bench: {bench.RESULTS.stem}"
+    assert quoted.filled(page, name, bench.table(found), bench.PAGE) == page
 
 
 def test_the_readmes_table_names_candids_rate_at_one_client() -> None:

@@ -73,8 +73,8 @@ def show(name: Name) -> None:
 
     with _database() as (db, _):
         stored = label_sets.get(db, name)
-    told = {"name": name, "version": stored.version, **stored.document, "examples": dict(stored.examples)}
-    typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    document = {"name": name, "version": stored.version, **stored.document, "examples": dict(stored.examples)}
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -130,7 +130,7 @@ def teach(
             if not picture.is_file():
                 raise InvalidRequest(f"{picture}: there is no such file")
         seen = _embedded(label, pictures, model or list(settings.specs), chosen)
-        kept = [stored_examples.Coming(label, own_id, vectors) for own_id, vectors in seen if vectors]
+        kept = [stored_examples.Coming(label, example_id, vectors) for example_id, vectors in seen if vectors]
         version, added = stored_examples.add(db, name, kept, most=settings.max_examples)
     known = sum(each.duplicate for each in added)
     typer.echo(f"{label}: {len(added) - known} added, {known} known already; {name} is at version {version}")
@@ -195,8 +195,8 @@ def _embedded(
             for path in known:
                 for each in read(path):
                     check_model(each, str(path), classifier.info.name, classifier.info.fingerprint)
-                    own_id = id_of(label, key.encode() + each.vector.tobytes())  # as the service names it
-                    vectors.append((own_id, {key: each.vector}))
+                    example_id = id_of(label, key.encode() + each.vector.tobytes())  # as the service names it
+                    vectors.append((example_id, {key: each.vector}))
             for picture, future in read_ahead(begun(classifier)):
                 try:
                     seen[picture][key] = future.result().vector
@@ -207,4 +207,4 @@ def _embedded(
     for picture, message in refused.items():
         typer.echo(f"{picture}: {message}", err=True)
         seen[picture] = {}
-    return vectors + [(ids[picture], own) for picture, own in seen.items()]
+    return vectors + [(ids[picture], by_model) for picture, by_model in seen.items()]

@@ -54,8 +54,8 @@ async def fitted_for(
     if row is not None and row.temperature is not None:
         return Fitted(row.temperature), "catalogue", ()  # the embedded model: its curve is the default
     missing = "curve was fitted for" if multi else "temperature is known for"
-    told = "; these probabilities go by the embedded model's" if multi else ""
-    return Fitted(), None, (f"no {missing} {info.name}{told}: candid calibrate finds one",)
+    instead = "; these probabilities go by the embedded model's" if multi else ""
+    return Fitted(), None, (f"no {missing} {info.name}{instead}: candid calibrate finds one",)
 
 
 def kept(info: ModelInfo, fits: Fits) -> StoredCalibration:

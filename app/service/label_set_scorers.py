@@ -97,8 +97,10 @@ class LabelSetScorers:
         key = (model, question.name, question.calibrated, *sorted(question.changes.items()))
         while True:
             version, flight = self._usable(key)
-            own = vectors_key(classifier.info)
-            read = await transactions.read(self.db, label_sets.snapshot, question.name, own, known=version)
+            fingerprint = vectors_key(classifier.info)
+            read = await transactions.read(
+                self.db, label_sets.snapshot, question.name, fingerprint, known=version
+            )
             if read is not None:
                 version, flight = self._usable(key)  # another request may have begun it meanwhile
                 if flight is None or version != read.version:

@@ -62,7 +62,7 @@ def _sorted(
         if errors or not isinstance(image.data, bytes):
             lines.append({"name": image.name, "error": detail_of(errors[0])})
             continue
-        own = {vectors_key(c.info): o.vector for c, o in zip(classifiers, seen, strict=True)}
-        coming.append(Coming(label, id_of(label, image.data), own))
+        vectors = {vectors_key(c.info): o.vector for c, o in zip(classifiers, seen, strict=True)}
+        coming.append(Coming(label, id_of(label, image.data), vectors))
         lines.append({"name": image.name})
     return coming, lines

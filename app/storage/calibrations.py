@@ -37,8 +37,8 @@ def save(db: Database, name: str, fitted: StoredCalibration, *, condition: Condi
             row = live(connection, name)
             condition.check(name, row.version)
             version = next_version(connection, row)
-        own = (calibrations.c.label_set == name) & (calibrations.c.fingerprint == fitted.fingerprint)
-        connection.execute(delete(calibrations).where(own))
+        of_model = (calibrations.c.label_set == name) & (calibrations.c.fingerprint == fitted.fingerprint)
+        connection.execute(delete(calibrations).where(of_model))
         values = asdict(fitted) | {"label_set": name, "version": version}
         connection.execute(insert(calibrations).values(**values))
         return version

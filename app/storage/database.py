@@ -159,7 +159,7 @@ class Database:
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         """The place and the driver's words are for the log: callers need not know them."""
-        logger.error("label sets in %s: %s", self._place(), _told(error))
+        logger.error("label sets in %s: %s", self._place(), _driver_message(error))
         return StoreUnavailable(
             "the label sets' database (CANDID_DATABASE_URL) cannot be read or written to; the log says why"
         )
@@ -209,6 +209,6 @@ def next_version(connection: Connection, row: Row[Any], **values: Any) -> int:
     return version
 
 
-def _told(error: Exception) -> str:
+def _driver_message(error: Exception) -> str:
     """The driver's own words, without SQLAlchemy's statement and parameters."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]

@@ -71,11 +71,11 @@ def add(
         for each in coming:
             there = known[each.label]
             same = each.id if each.id in there.ids else there.same(each.vectors)
-            own = same or each.id
-            lacking = {f: v for f, v in each.vectors.items() if own not in there.places.get(f, {})}
-            there.add(own, lacking)
-            results.append(Added(own, same is not None))
-            rows += [_values(name, each.label, own, fingerprint, v) for fingerprint, v in lacking.items()]
+            example_id = same or each.id
+            lacking = {f: v for f, v in each.vectors.items() if example_id not in there.places.get(f, {})}
+            there.add(example_id, lacking)
+            results.append(Added(example_id, same is not None))
+            rows += [_values(name, each.label, example_id, f, v) for f, v in lacking.items()]
         if not rows:
             return row.version, results
         count = select(func.count(func.distinct(examples.c.id))).where(examples.c.label_set == name)
@@ -97,27 +97,27 @@ def listed(db: Database, name: str, label: str) -> tuple[int, list[Example]]:
     with db.read() as connection:
         row = live(connection, name)
         _has_labels(row.document, name, {label})
-        own = select(examples.c.id, examples.c.fingerprint, examples.c.added).where(
+        query = select(examples.c.id, examples.c.fingerprint, examples.c.added).where(
             examples.c.label_set == name, examples.c.label == label
         )
-        rows = connection.execute(own.order_by(examples.c.number)).all()
+        rows = connection.execute(query.order_by(examples.c.number)).all()
     grouped: dict[str, list[Any]] = {}
     for each in rows:
         grouped.setdefault(each.id, []).append(each)
     return row.version, [
-        Example(own_id, label, tuple(r.fingerprint for r in parts), parts[0].added)
-        for own_id, parts in grouped.items()
+        Example(example_id, label, tuple(r.fingerprint for r in parts), parts[0].added)
+        for example_id, parts in grouped.items()
     ]
 
 
-def remove(db: Database, name: str, label: str, own_id: str, *, condition: Condition = ANYHOW) -> int:
+def remove(db: Database, name: str, label: str, example_id: str, *, condition: Condition = ANYHOW) -> int:
     """Delete one example; the set's new version. Raises NotFound."""
     with db.write(name) as connection:
         row = live(connection, name)
         condition.check(name, row.version)
-        own = (examples.c.label_set == name) & (examples.c.label == label) & (examples.c.id == own_id)
-        if not connection.execute(delete(examples).where(own)).rowcount:
-            raise NotFound(f"label {label[:80]!r} of {name!r} has no example {own_id[:40]!r}", field="id")
+        wanted = (examples.c.label_set == name) & (examples.c.label == label) & (examples.c.id == example_id)
+        if not connection.execute(delete(examples).where(wanted)).rowcount:
+            raise NotFound(f"label {label[:80]!r} of {name!r} has no example {example_id[:40]!r}", field="id")
         return next_version(connection, row)
 
 
@@ -153,12 +153,12 @@ class _Known:
         for row in rows:
             self.add(row.id, {row.fingerprint: from_bytes(row.vector)})
 
-    def add(self, own_id: str, vectors: Mapping[str, Vectors]) -> None:
-        self.ids.setdefault(own_id, len(self.ids))
+    def add(self, example_id: str, vectors: Mapping[str, Vectors]) -> None:
+        self.ids.setdefault(example_id, len(self.ids))
         for fingerprint, vector in vectors.items():
             rows = self.places.setdefault(fingerprint, {})
-            rows[own_id] = len(rows)
-            self._vectors[fingerprint][rows[own_id]] = vector
+            rows[example_id] = len(rows)
+            self._vectors[fingerprint][rows[example_id]] = vector
 
     def same(self, vectors: Mapping[str, Vectors]) -> str | None:
         """The first example that looks the same to every model that has seen both; None if there is none."""
@@ -167,14 +167,14 @@ class _Known:
         for fingerprint, vector in vectors.items():
             rows = self.places.get(fingerprint, {})
             near = self._vectors[fingerprint][: len(rows)] @ vector >= SAME  # (M,)
-            for own_id, is_near in zip(rows, near.tolist(), strict=True):
-                (like if is_near else unlike).add(own_id)
+            for example_id, is_near in zip(rows, near.tolist(), strict=True):
+                (like if is_near else unlike).add(example_id)
         return min(like - unlike, key=self.ids.__getitem__, default=None)
 
 
-def _values(name: str, label: str, own_id: str, fingerprint: str, vector: Vectors) -> dict[str, Any]:
+def _values(name: str, label: str, example_id: str, fingerprint: str, vector: Vectors) -> dict[str, Any]:
     return {
-        "id": own_id,
+        "id": example_id,
         "label_set": name,
         "label": label,
         "fingerprint": fingerprint,

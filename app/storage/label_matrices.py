@@ -23,9 +23,9 @@ class Matrix:
 
 def get(db: Database, name: str, fingerprint: str, digest: str) -> Matrix | None:
     """The set's embedded labels, if they are of the texts that `digest` stands for."""
-    own = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
+    of_model = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
     with db.read() as connection:
-        row = connection.execute(select(matrices).where(own, matrices.c.digest == digest)).one_or_none()
+        row = connection.execute(select(matrices).where(of_model, matrices.c.digest == digest)).one_or_none()
     if row is None:
         return None
     warnings = tuple(json.loads(row.warnings))
@@ -35,11 +35,11 @@ def get(db: Database, name: str, fingerprint: str, digest: str) -> Matrix | None
 
 def save(db: Database, name: str, fingerprint: str, made: Matrix) -> None:
     """Keep a set's embedded labels, in place of those of an earlier version."""
-    own = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
+    of_model = (matrices.c.label_set == name) & (matrices.c.fingerprint == fingerprint)
     with db.write(name) as connection:
         if not getattr(found(connection, name), "live", False):
             return  # deleted in the meantime
-        connection.execute(delete(matrices).where(own))
+        connection.execute(delete(matrices).where(of_model))
         values = {"label_set": name, "fingerprint": fingerprint, "digest": made.digest}
         kept = {
             "vectors": to_bytes(made.vectors),

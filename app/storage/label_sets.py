@@ -126,13 +126,13 @@ def snapshot(db: Database, name: str, fingerprint: str, *, known: int | None = N
         query = select(examples.c.label, examples.c.vector).where(
             examples.c.label_set == name, examples.c.fingerprint == fingerprint
         )
-        own = connection.execute(query.order_by(examples.c.number)).all()
+        rows = connection.execute(query.order_by(examples.c.number)).all()
         count = select(func.count(func.distinct(examples.c.id))).where(examples.c.label_set == name)
         held = connection.execute(count).scalar_one()
         fitted = [c for c in of_label_set(connection, name) if c.fingerprint == fingerprint]
-    vectors = np.stack([from_bytes(r.vector) for r in own]) if own else np.empty((0, 0), dtype=np.float32)
-    document, owners = _document(row), tuple(r.label for r in own)
-    return Snapshot(row.version, document, owners, vectors, held - len(own), fitted[0] if fitted else None)
+    vectors = np.stack([from_bytes(r.vector) for r in rows]) if rows else np.empty((0, 0), dtype=np.float32)
+    document, owners = _document(row), tuple(r.label for r in rows)
+    return Snapshot(row.version, document, owners, vectors, held - len(rows), fitted[0] if fitted else None)
 
 
 def put(

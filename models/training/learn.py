@@ -107,7 +107,7 @@ def train(
 ) -> None:
     """Go on until the phase's hours are spent, earlier calls' included."""
     phase, clock = learner.phase, Clock(hours * 3600, learner.before_s)
-    told = saved = measured = time.monotonic()
+    printed = saved = measured = time.monotonic()
 
     def note(**values: float) -> None:
         line = {"phase": phase.name, "step": learner.step, "seen": learner.seen, **values}
@@ -122,9 +122,9 @@ def train(
         while clock.share < 1:
             found = learner.learn(given, clock.share, pool)
             now = time.monotonic()
-            if now - told > TELL_S:
+            if now - printed > TELL_S:
                 note(**found, scale=round(float(learner.model.logit_scale.detach().exp()), 2))
-                told = now
+                printed = now
             if now - saved > SAVE_S:
                 checkpoint.save(folder / f"{phase.name}.pt", learner.state(clock.elapsed))
                 saved = now

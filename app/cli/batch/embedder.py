@@ -30,7 +30,7 @@ class Embedder:
     def __init__(self, classifier: Classifier, *, texts: bool) -> None:
         self._classifier, self._texts = classifier, texts
         info = classifier.info
-        self.told = {"model": info.name, "fingerprint": info.fingerprint}
+        self.common = {"model": info.name, "fingerprint": info.fingerprint}
         self.warnings: list[str] = []
 
     def ask(self, data: bytes) -> Pending:
@@ -50,14 +50,14 @@ class Embedder:
 
     def score(self, embedded: Embedded) -> dict[str, Any]:
         """A vector that is there already goes from one format into another."""
-        check_model(embedded, embedded.name, str(self.told["model"]), str(self.told["fingerprint"]))
+        check_model(embedded, embedded.name, str(self.common["model"]), str(self.common["fingerprint"]))
         return {"width": embedded.width, "height": embedded.height} | self._row(embedded.vector)
 
     def close(self) -> None:
         self._classifier.close()
 
     def _row(self, vector: NDArray[Any]) -> dict[str, Any]:
-        return self.told | {"embedding": [float(f"{number:.{DIGITS}g}") for number in vector.tolist()]}
+        return self.common | {"embedding": [float(f"{number:.{DIGITS}g}") for number in vector.tolist()]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,8 @@ def write_npy(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             if not row.get("error"):
                 found.append(np.asarray(row["embedding"], dtype=np.float32))
-                told = {key: value for key, value in row.items() if key != "embedding"}
-                file.write(json.dumps(told, ensure_ascii=False) + "\n")
+                fields = {key: value for key, value in row.items() if key != "embedding"}
+                file.write(json.dumps(fields, ensure_ascii=False) + "\n")
     with vectors.open("wb") as whole:
         np.save(whole, np.stack(found) if found else np.zeros((0, 0), dtype=np.float32))
     partial.replace(beside)

@@ -37,7 +37,7 @@ class Local:
         self._explainer = explainer(classifier, explaining, 1) if explaining else None
         self._scorer = prepare(question, classifier, settings)
         self.warnings = self._scorer.warnings
-        self.told = {"model": classifier.info.name, **about(self._scorer)}
+        self.common = {"model": classifier.info.name, **about(self._scorer)}
 
     def ask(self, data: bytes) -> Pending:
         """Begin with one picture; what is returned waits for its answer, or its own `error`."""

@@ -71,7 +71,7 @@ class Remote:
         self._own = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
         self._closing = threading.Event()
-        self.told: dict[str, Any] = {}
+        self.common: dict[str, Any] = {}
         self.warnings: list[str] = []
 
     def ask(self, data: bytes) -> Pending:
@@ -99,14 +99,17 @@ class Remote:
             else:
                 if status == 200:
                     return self._read(answer)
-                told = answer.get("error")
-                told = told if isinstance(told, dict) else {"message": told}
-                if told.get("code") in PICTURE_ERRORS:
-                    said = {"code": told["code"], "message": str(told.get("message") or told["code"])}
-                    return {"error": said | {"reason": told.get("reason")}}
-                problem = f"answers {status}: {told.get('message') or 'not as Candid does'}"
+                failure = answer.get("error")
+                failure = failure if isinstance(failure, dict) else {"message": failure}
+                if failure.get("code") in PICTURE_ERRORS:
+                    said = {
+                        "code": failure["code"],
+                        "message": str(failure.get("message") or failure["code"]),
+                    }
+                    return {"error": said | {"reason": failure.get("reason")}}
+                problem = f"answers {status}: {failure.get('message') or 'not as Candid does'}"
             # A wrong address is told at once; a service that has answered before may be starting again.
-            again = status in (503, 504) or (status == 0 and self.told)
+            again = status in (503, 504) or (status == 0 and self.common)
             if not again or attempt == ATTEMPTS - 1:
                 break
             if self._closing.wait(FIRST_WAIT_S * 2**attempt):  # longer than any Retry-After of Candid's
@@ -121,7 +124,7 @@ class Remote:
         except ValueError:
             raise ServiceFailed(f"{self.url} does not answer as Candid does") from None
         self.warnings = read.warnings
-        self.told = {k: v for k, v in answer.items() if k not in ("results", "warnings", "timing_ms")}
+        self.common = {k: v for k, v in answer.items() if k not in ("results", "warnings", "timing_ms")}
         return {key: value for key, value in answer["results"][0].items() if key != "name"}
 
     def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -65,7 +65,7 @@ class Shown:
     def end(self, tally: Tally, job: Job) -> None:
         """The document, or the warnings and, of a quiet run, the count."""
         if self._as_json:
-            answer = {**tally.told, "results": self._results, "warnings": list(tally.warnings)}
+            answer = {**tally.common, "results": self._results, "warnings": list(tally.warnings)}
             typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
             return
         for warning in tally.warnings:

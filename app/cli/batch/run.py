@@ -46,7 +46,7 @@ class Asker(Protocol):
     """Who answers: a model here (`local`) or a service (`remote`)."""
 
     @property
-    def told(self) -> dict[str, Any]: ...  # what holds for all answers; of a service once it has answered
+    def common(self) -> dict[str, Any]: ...  # what holds for all answers; of a service once it has answered
     @property
     def warnings(self) -> Sequence[str]: ...
     def ask(self, data: bytes) -> Pending: ...
@@ -77,7 +77,7 @@ class Tally:
     before: int = 0  # done by an earlier run
     unsorted: int = 0
     seconds: float = 0.0
-    told: dict[str, Any] = field(default_factory=dict)
+    common: dict[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
 
@@ -98,7 +98,7 @@ def run(job: Job, tally: Tally) -> None:
                     step()
     finally:
         if asker is not None:
-            tally.told, tally.warnings = asker.told, asker.warnings
+            tally.common, tally.warnings = asker.common, asker.warnings
             asker.close()
         tally.seconds = time.perf_counter() - started
     if job.output is not None:

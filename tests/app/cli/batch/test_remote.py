@@ -47,7 +47,7 @@ def test_many_pictures_are_answered_each_with_its_own() -> None:
     assert answers[0]["error"]["reason"] == "damaged"
     expected = [{"label": "cat, sitting", "similarity": 1.0, "probability": 1.0}]
     assert answers[1] == {"width": 1, "height": 1, "ranking": expected}
-    assert asker.told == {"model": "fake", "calibrated": False}
+    assert asker.common == {"model": "fake", "calibrated": False}
 
 
 def test_a_wrong_key_and_a_wrong_question_are_said() -> None:

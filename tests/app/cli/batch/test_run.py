@@ -24,7 +24,7 @@ class Asker:
     """Answers when it is waited for; counts."""
 
     def __init__(self) -> None:
-        self.told: dict[str, Any] = {"model": "fake"}
+        self.common: dict[str, Any] = {"model": "fake"}
         self.warnings = ["a warning"]
         self.asked: list[bytes] = []
         self.under_way = self.most = 0
@@ -69,7 +69,7 @@ def test_answers_come_in_order_and_only_so_many_pictures_are_under_way(folder: P
     run(asked, tally)
     assert [Path(name).name for name, _ in shown] == [f"{index}.jpg" for index in range(10)]
     assert (asker.most, asker.closed) == (3, True)
-    assert (tally.done, tally.failed, tally.told, tally.warnings) == (10, 0, asker.told, ["a warning"])
+    assert (tally.done, tally.failed, tally.common, tally.warnings) == (10, 0, asker.common, ["a warning"])
 
 
 def test_large_pictures_are_fewer_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
