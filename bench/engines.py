@@ -65,7 +65,7 @@ def channels_last(towers: Towers) -> Towers:
 
 
 def compiled(towers: Towers) -> Towers:
-    """torch.compile, the weights shared; anew for each size: symbolic ones take a convolutional tower hours."""
+    """torch.compile, the weights shared; anew for each size: symbolic ones take a convnet hours."""
     made = copy.copy(towers)
     made.image, made.text = (torch.compile(tower, dynamic=False) for tower in (towers.image, towers.text))
     return made
