@@ -31,7 +31,7 @@ serve: $(VENV)/.installed ## install what is missing, then answer on http://127.
 test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image", PYTEST="-n 0")
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
-check: lint typecheck ## for everyday work, under a minute: ruff, mypy --strict, the tests that start and build nothing
+check: lint typecheck ## for everyday work, under a minute: ruff, mypy --strict, the tests without servers and torch
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" $(PYTEST)
 
 # Their requirements are older than ours, so they get an environment of their own; the tests skip without it.

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from prometheus_client.exposition import generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
@@ -98,6 +99,11 @@ def create_app(settings: Settings, classifiers: Mapping[str, Classifier] | None 
     )
     app.state.settings, app.state.admission, app.state.metrics = settings, admission, metrics
     app.state.buffer = buffer
+
+    async def scrape() -> bytes:
+        return generate_latest(metrics.registry)
+
+    app.state.scrape = scrape
     errors.install(app)
     _wrap(app, settings, metrics, buffer)
     if tracer_provider is not None:

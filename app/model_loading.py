@@ -51,11 +51,15 @@ def load_runner(settings: Settings, spec: str) -> tuple[Described, Runner]:
     return loading.load_runner(spec, load_options(settings))
 
 
-def classifier_around(settings: Settings, described: Described, runner: Runner) -> Classifier:
-    """The classifier of a process whose towers are elsewhere. It keeps no texts on disk."""
+def classifier_around(
+    settings: Settings, described: Described, runner: Runner, *, keeps_texts: bool = False
+) -> Classifier:
+    """The classifier of a process whose towers are elsewhere; whether it keeps texts on disk."""
     from models import loading
 
-    serving = replace(load_options(settings).serving, text_store_dir=None)
+    serving = load_options(settings).serving
+    if not keeps_texts:
+        serving = replace(serving, text_store_dir=None)
     return loading.classifier_around(described, runner, serving)
 
 

@@ -142,6 +142,13 @@ class Settings(BaseSettings):
         30, ge=1, description="Time for requests under way to finish after SIGTERM; then they are cut off."
     )
     # How the work is done
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that speak HTTP and read pictures, beside one that has the models; 1: all in "
+        "one process. Slots, buffer and picture cache are divided among them.",
+    )
     decode_threads: int = Field(0, ge=0, le=256, description="Threads that decode pictures; 0: one a core.")
     max_batch: int = Field(32, ge=1, le=4096, description="Most pictures encoded in one forward pass.")
     max_queue: int = Field(1024, ge=1, description="Pictures that may wait for the encoder; beyond it: 503.")

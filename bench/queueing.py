@@ -4,10 +4,10 @@
 
 Requests come at random (Poisson), or evenly, as open_loop.c sends them. An encoder that is free takes what
 waits for it, up to its best batch, and never waits for a batch to fill, as `models/batching/batcher.py` does.
-A batch's time is measured on the bare encoder, the rest of a request on a closed loop at capacity; both are
+A batch's times are measured on the bare encoder, the rest of a request on a closed loop at capacity; both are
 all that the simulation knows of the service. What it says of open loops at parts of that capacity is compared
-with the service itself (open_loop.c), which means something only on a machine whose speed stays the same
-meanwhile. Figures go to bench/results/queueing.json.
+with the service itself (open_loop.c). The machine's speed changes: before each load the closed loop says what
+it is now, and all times are scaled by it. Figures go to bench/results/queueing.json.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import json
 import random
 import statistics
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +36,7 @@ from models.pretrained.catalogue import EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "queueing.json"
 SHARES: Final = (0.3, 0.5, 0.7, 0.85)  # of capacity
+ROUNDS: Final = 3  # of each
 BATCHES: Final = (1, 2, 3)
 CONNECTIONS: Final = 16  # of the closed loop
 MANY: Final = 1000  # encoders
@@ -93,48 +96,70 @@ def percentiles(taken: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": round(cuts[49] * 1e3, 2), "p99_ms": round(cuts[98] * 1e3, 2)}
 
 
+def times(work: Callable[[], object], seconds: float) -> list[float]:
+    """Seconds of each call, for so many seconds in all."""
+    work()
+    taken: list[float] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
 def measured(seconds: float) -> dict[str, Any]:
     """The real service with the embedded model beside the simulation of it."""
     files = photographs.small(256, (240, 160))
     classifier = models.load(EMBEDDED, load_options(Settings()))
     pixels = [bare.pixels(classifier, data) for data in files[: max(BATCHES)]]
     encode = bare.encoder(classifier)
-    batch_s = {size: bare.seconds(encode, pixels[:size], seconds / 4) for size in BATCHES}
+    batch_s = {size: times(partial(encode, pixels[:size]), seconds / 2) for size in BATCHES}
     classifier.close()
-    rows = []
+    usual_s = {size: statistics.median(taken) for size, taken in batch_s.items()}
     with tempfile.TemporaryDirectory() as name, serving(image_cache_bytes=0, log_level="warning") as service:
         folder = Path(name)
         offer(folder, service.port, 0, 5, files)  # so that all is warm
         capacity = answered(offer(folder, service.port, -CONNECTIONS, seconds, files))
         alone = offer(folder, service.port, -1, seconds / 2, files)["statuses"]["200"]["p50_ms"] / 1e3
         # At capacity batches are full: what a request costs beyond its share of one is the rest's.
-        beside_s = max(0.0, 1 / capacity - batch_s[max(BATCHES)] / max(BATCHES))
-        fleet = Fleet(
-            1,
-            lambda size: batch_s[size] + size * beside_s,
-            max(BATCHES),
-            front_s=max(0.0, alone - batch_s[1] - beside_s),
-        )
-        for share in SHARES:
-            rate = share * capacity
-            real = offer(folder, service.port, rate, seconds, files)["statuses"]["200"]
-            told = percentiles(simulate(fleet, rate, 20_000, even=True))
-            rows.append(
-                {
-                    "share": share,
-                    "a_second": round(rate, 1),
-                    "real_p50_ms": real["p50_ms"],
-                    "real_p99_ms": real["p99_ms"],
-                    "simulated_p50_ms": told["p50_ms"],
-                    "simulated_p99_ms": told["p99_ms"],
-                    "p50_ratio": round(told["p50_ms"] / real["p50_ms"], 2),
-                }
+        beside_s = max(0.0, 1 / capacity - usual_s[max(BATCHES)] / max(BATCHES))
+        front_s = max(0.0, alone - usual_s[1] - beside_s)
+
+        def fleet(speed: float) -> Fleet:
+            """The encoder at a speed, by that of the time when it was measured."""
+            chance = random.Random(0)
+            return Fleet(
+                1,
+                lambda size: (chance.choice(batch_s[size]) + size * beside_s) / speed,
+                max(BATCHES),
+                front_s=front_s / speed,
             )
+
+        rows = []
+        for share in SHARES:
+            rounds = []
+            for _ in range(ROUNDS):
+                now = answered(offer(folder, service.port, -CONNECTIONS, seconds / 2, files))
+                real = offer(folder, service.port, share * now, seconds, files)["statuses"]["200"]
+                simulated = percentiles(simulate(fleet(now / capacity), share * now, 20_000, even=True))
+                rounds.append(
+                    {
+                        "a_second": share * now,
+                        "real_p50_ms": real["p50_ms"],
+                        "real_p99_ms": real["p99_ms"],
+                        "simulated_p50_ms": simulated["p50_ms"],
+                        "simulated_p99_ms": simulated["p99_ms"],
+                        "p50_ratio": simulated["p50_ms"] / real["p50_ms"],
+                    }
+                )
+            middle = {key: round(statistics.median(one[key] for one in rounds), 2) for key in rounds[0]}
+            rows.append({"share": share, **middle})
             print(json.dumps(rows[-1]), flush=True)
     return {
         "capacity_a_second": round(capacity, 1),
         "alone_ms": round(alone * 1e3, 2),
-        "batch_ms": {str(size): round(took * 1e3, 2) for size, took in batch_s.items()},
+        "batch_ms": {str(size): round(took * 1e3, 2) for size, took in usual_s.items()},
         "beside_ms": round(beside_s * 1e3, 2),
         "rows": rows,
     }

@@ -19,8 +19,8 @@ SHARED = TESTS.parents[1] / "shared"
 _HUB: pytest.StashKey[Hub] = pytest.StashKey()
 _TMP: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
-# What starts a server, a command or a browser, or builds a model: `make check` leaves out what uses one of
-# these fixtures or is in one of these places. A single test is marked where it stands.
+# What starts a server, a command or a browser, builds a model or imports torch: `make check` leaves out what
+# uses one of these fixtures or is in one of these places. A single test is marked where it stands.
 SLOW_FIXTURES = {"server", "candid", "browser", "classifier", "hub", "model"}
 SLOW_PLACES = (
     "app/http/test_cost.py",
@@ -30,9 +30,15 @@ SLOW_PLACES = (
     "app/http/test_attacks.py",
     "app/http/test_server.py",
     "app/schemas/test_openapi.py",
-    "models/encoders/test_openvino_runner.py",
+    "models/encoders/",
+    "models/images/test_preprocess.py",
+    "models/pretrained/test_bpe.py",
+    "models/pretrained/test_catalogue.py",
+    "models/test_classifier.py",
+    "models/test_embedded.py",
     "models/test_parity.py",
     "models/training/",
+    "test_bench_gpu.py",
 )
 
 # open_clip's names of the repositories, and the architecture that each holds.
@@ -68,8 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """`make check` does not even import what it leaves out: that takes longer than its tests."""
-    quick = config.getoption("markexpr") == "not slow" and collection_path.is_relative_to(TESTS)
-    return (quick and collection_path.relative_to(TESTS).as_posix().startswith(SLOW_PLACES)) or None
+    if config.getoption("markexpr") != "not slow" or not collection_path.is_relative_to(TESTS):
+        return None
+    return f"{collection_path.relative_to(TESTS).as_posix()}/".startswith(SLOW_PLACES) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

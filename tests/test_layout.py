@@ -39,6 +39,7 @@ FLOORS = {
         ("routes",),
         ("main",),
         ("serve", "ray"),
+        ("workers",),
         ("cli",),
     ),
 }

@@ -30,6 +30,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     device: Device = None,
     precision: Precision = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that speak HTTP and read pictures; 1: all in one process.")
+    ] = None,
 ) -> None:
     """Start the service. Everything else is set by CANDID_* variables (docs/operations.md)."""
     settings = settings_of(
@@ -39,10 +42,15 @@ def serve(
         port=port,
         device=device,
         precision=precision,
+        workers=workers,
     )
-    from app.serve import run
+    if settings.workers > 1:
+        from app.workers import supervisor
 
-    raise typer.Exit(run(settings))
+        raise typer.Exit(supervisor.run(settings))
+    from app import serve as alone
+
+    raise typer.Exit(alone.run(settings))
 
 
 app.command()(classify.classify)

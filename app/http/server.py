@@ -42,16 +42,27 @@ class Server(uvicorn.Server):
     `lost` says why the service cannot go on, or None: then the same, but with status 1 and after LOST_S.
     """
 
-    def __init__(self, config: uvicorn.Config, admission: Admission, lost: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        admission: Admission,
+        lost: Callable[[], str | None],
+        listening: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._admission = admission
-        self._lost = lost
+        self._lost, self._listening = lost, listening
         self._lost_since: float | None = None  # time.monotonic()
 
     @property
     def status(self) -> int:
         """What the process ends with."""
         return 0 if self._lost_since is None else 1
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
@@ -90,8 +101,18 @@ class Server(uvicorn.Server):
                 connection.cut_off()
 
 
-def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lambda: None) -> int:
-    """Answer until a signal ends it, or until a model is lost; the process's exit status."""
+def serve(
+    app: FastAPI,
+    settings: Settings,
+    lost: Callable[[], str | None] = lambda: None,
+    *,
+    listening: Callable[[], None] = lambda: None,
+    sockets: list[socket.socket] | None = None,
+) -> int:
+    """Answer until a signal ends it, or until a model is lost; the process's exit status.
+
+    On `sockets` that are bound, in place of the settings' address; `listening` is called once it listens.
+    """
     state = app.state
     bounds = Bounds(
         admission=state.admission,
@@ -115,6 +136,6 @@ def serve(app: FastAPI, settings: Settings, lost: Callable[[], str | None] = lam
         timeout_keep_alive=settings.keep_alive_timeout_s,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
-    server = Server(config, state.admission, lost)
-    server.run()
+    server = Server(config, state.admission, lost, listening)
+    server.run(sockets)
     return server.status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from app import __version__
 from app.routes.dependencies import ServiceDep, readiness_of
@@ -39,4 +39,4 @@ async def readyz(service: ServiceDep, response: Response) -> Readiness:
 )
 async def metrics(request: Request) -> Response:
     """Labelled by the route's template, status and code; never by path, label text or key."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(await request.app.state.scrape(), media_type=CONTENT_TYPE_LATEST)

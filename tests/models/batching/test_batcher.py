@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-import torch
 
 from models.batching.batcher import Batcher, Encoded, Lane
 from models.encoders.devices import is_lost
@@ -245,7 +244,10 @@ def test_a_dead_worker_leaves_nobody_waiting_in_another_lane() -> None:
     assert "SystemExit" in (batcher.died() or "")
 
 
+@pytest.mark.slow
 def test_too_little_memory_for_a_batch_costs_nobody_an_answer() -> None:
+    import torch
+
     released: list[bool] = []
 
     def encode(items: Sequence[Any]) -> list[Any]:
@@ -265,7 +267,10 @@ def test_too_little_memory_for_a_batch_costs_nobody_an_answer() -> None:
     batcher.close()
 
 
+@pytest.mark.slow
 def test_a_lost_device_ends_the_worker() -> None:
+    import torch
+
     def encode(items: Sequence[Any]) -> list[Any]:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 

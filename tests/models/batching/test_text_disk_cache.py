@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 import models
 from models.batching import text_disk_cache
@@ -66,7 +66,7 @@ class OtherTokens:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+    def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         return self._tokens.encode([text.replace("DOGS", "cats") for text in texts])
 
 
