@@ -1,10 +1,10 @@
-"""Layouts of Ray Serve beside one `candid serve` with as many threads, in turn, on this machine.
+"""Several processes on this machine beside one: `candid serve --workers`, and layouts of Ray Serve, in turn.
 
-    make ray && python -m bench.ray_serve --seconds 5 --rounds 3
+    make ray && python -m bench.layouts --seconds 5 --rounds 3
 
 The embedded model, thumbnails, no picture from a cache; 1 and 32 clients (open_loop.c). The other service is
 idle meanwhile. /healthz, which no encoder has a part in, shows what Serve's proxy and routing cost a request.
-Figures go to bench/results/ray_serve.json, and from there to docs/scale.md.
+Figures go to bench/results/layouts.json, and from there to docs/scale.md.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ from bench.resilience.overload import answered, offer
 from bench.resilience.service import serving
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results" / "ray_serve.json"
+RESULTS = Path(__file__).parent / "results" / "layouts.json"
 PAGE = ROOT / "docs" / "scale.md"
 BIN = Path(sys.executable).parent
-PLAIN = "`candid serve`, 2 threads"
-# Replicas of the ingress, replicas of the encoders, threads of each encoder.
+PLAIN = "`candid serve`, one process"
+WORKERS = "`candid serve --workers 2`"
+# Of Ray Serve: replicas of the ingress, replicas of the encoders, threads of each encoder.
 LAYOUTS = {
-    "1 ingress, 1 encoder replica of 2 threads": (1, 1, 2),
-    "1 ingress, 2 encoder replicas of 1 thread": (1, 2, 1),
-    "2 ingress, 2 encoder replicas of 1 thread": (2, 2, 1),
-    "1 ingress, 1 encoder replica of 1 thread": (1, 1, 1),
+    "Ray: 1 ingress, 1 encoder replica of 2 threads": (1, 1, 2),
+    "Ray: 1 ingress, 2 encoder replicas of 1 thread": (1, 2, 1),
+    "Ray: 2 ingress, 2 encoder replicas of 1 thread": (2, 2, 1),
+    "Ray: 1 ingress, 1 encoder replica of 1 thread": (1, 1, 1),
 }
 CLIENTS = (1, 32)
 START_S = 300.0
@@ -56,25 +57,33 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
     with (
         tempfile.TemporaryDirectory() as requests,
-        tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder,
         serving(image_cache_bytes=0, log_level="warning") as plain,
-        cluster(Path(folder)) as (port, dashboard),
     ):
-        for layout, sizes in LAYOUTS.items():
-            deploy(Path(folder), port, dashboard, *sizes)
-            rounds = []
-            for _ in range(asked.rounds + 1):  # the first is not counted
-                pair = [one_round(each, files, Path(requests), asked.seconds) for each in (plain.port, port)]
-                rounds.append(pair)
-                print(json.dumps({layout: pair}), flush=True)
-            rows[layout] = compared(rounds[1:])
+
+        def in_turn(port: int) -> dict[str, float]:
+            pairs = []
+            for _ in range(asked.rounds + 1):
+                ports = (plain.port, port)
+                pairs.append([one_round(each, files, Path(requests), asked.seconds) for each in ports])
+                print(json.dumps(pairs[-1]), flush=True)
+            return compared(pairs[1:])  # the first is not counted
+
+        with serving(workers=2, image_cache_bytes=0, log_level="warning") as fronts:
+            rows[WORKERS] = in_turn(fronts.port)
+        with (
+            tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder,
+            cluster(Path(folder)) as (port, dashboard),
+        ):
+            for layout, sizes in LAYOUTS.items():
+                deploy(Path(folder), port, dashboard, *sizes)
+                rows[layout] = in_turn(port)
     result = {
         "machine": machine.describe(),
-        "command": f"python -m bench.ray_serve --seconds {asked.seconds:g} --rounds {asked.rounds}",
+        "command": f"python -m bench.layouts --seconds {asked.seconds:g} --rounds {asked.rounds}",
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: ray_serve", table(result), PAGE), "utf-8")
+    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: layouts", table(result), PAGE), "utf-8")
     print(table(result))
 
 
