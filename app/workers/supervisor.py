@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Final
 
 from app.http.logging import configure_logging
@@ -61,14 +62,11 @@ def run(settings: Settings) -> int:
     except CandidError as error:
         logger.critical(error.message)
         return 1
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
     try:
         with reserved(settings.host, settings.port) as listener:
             host, port = listener.getsockname()[:2]
             logger.info("%d fronts listen on http://%s:%d", settings.workers, host, port)
-            return Supervisor(settings, owner, listener).run(ending)
+            return Supervisor(settings, owner, listener).run()
     except OSError as error:
         logger.critical("cannot listen on %s:%d: %s", settings.host, settings.port, error.strerror or error)
         return 1
@@ -82,16 +80,23 @@ class Supervisor:
     def __init__(self, settings: Settings, owner: Owner, listener: socket.socket) -> None:
         self._settings, self._owner, self._listener = settings, owner, listener
         self._lines = Lines()
+        self._ending = False
 
-    def run(self, ending: threading.Event) -> int:
-        """Until `ending` is set, a model is lost, or a front cannot start; the exit status."""
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._ending = True  # no more than this: a lock may be held by what the signal came upon
+
+    def run(self) -> int:
+        """Until a signal comes, a model is lost, or a front cannot start; the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
         fronts = [self._start(number) for number in range(self._settings.workers)]
         status = 0
         try:
-            while not ending.wait(LOOK_S) and status == 0:
+            while not self._ending and status == 0:
+                time.sleep(LOOK_S)
                 if (why := self._owner.lost()) is not None:
                     logger.critical("%s; the service ends in %g s, to be started again", why, LOST_S)
-                    ending.wait(LOST_S)
+                    time.sleep(LOST_S)
                     status = 1
                 for at, front in enumerate(fronts):
                     if front.process.poll() is None:
