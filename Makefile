@@ -27,12 +27,14 @@ help: ## this list
 serve: $(VENV)/.installed ## install what is missing, then answer on http://127.0.0.1:8000 (SERVE="--port 9000")
 	$(BIN)/candid serve $(SERVE)
 
-# Two processes, for much of the suite waits for servers; a file's tests share what it starts.
+# More processes than two cores need, for much of the suite waits; a file's tests share what it starts.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
 test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image", PYTEST="-n 0")
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 
 check: lint typecheck ## for everyday work, under a minute: ruff, mypy --strict, the tests without servers and torch
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest $(PARALLEL) --numprocesses 2 -m "not slow" $(PYTEST)
 
 # Their requirements are older than ours, so they get an environment of their own; the tests skip without it.
 CLIENTS := tests/app/routes/compat/clients

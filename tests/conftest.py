@@ -41,6 +41,24 @@ SLOW_PLACES = (
     "test_bench_gpu.py",
 )
 
+# A file is one process's, so those that take longest begin first.
+LONGEST_FIRST = (
+    "models/test_parity.py",
+    "app/http/test_cost.py",
+    "app/http/test_attacks.py",
+    "app/http/test_server.py",
+    "app/cli/test_embed.py",
+    "test_bench_gpu.py",
+    "app/workers/",
+    "app/cli/test_classify.py",
+    "models/test_classifier.py",
+    "test_better_answers.py",
+    "test_docs.py",
+    "app/web/",
+    "models/training/test_learn.py",
+    "models/encoders/test_openvino_runner.py",
+)
+
 # open_clip's names of the repositories, and the architecture that each holds.
 REPOSITORIES = {
     "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": "ViT-B-32",
@@ -80,8 +98,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        place = item.path.relative_to(TESTS).as_posix()
+    places = {item: item.path.relative_to(TESTS).as_posix() for item in items}
+    turns = [
+        next((turn for turn, long in enumerate(LONGEST_FIRST) if places[item].startswith(long)), 99)
+        for item in items
+    ]
+    items[:] = [item for _, _, item in sorted(zip(turns, range(len(items)), items, strict=True))]
+    for item, place in places.items():
         if place.startswith(SLOW_PLACES) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 

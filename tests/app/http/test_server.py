@@ -238,7 +238,7 @@ def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line() -> None:
 def test_garbage_is_looked_for_again_once_all_is_loaded() -> None:
     script = (
         "import gc; from app import serve; from app.cli import main; "
-        "serve.serve = lambda *_: 0 if gc.isenabled() and gc.get_freeze_count() > 100_000 else 3; "
+        "serve.serve = lambda *_, **__: 0 if gc.isenabled() and gc.get_freeze_count() > 100_000 else 3; "
         "main.app(['serve', '--model', 'embedded'])"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True).returncode == 0
