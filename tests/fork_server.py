@@ -1,4 +1,4 @@
-"""`candid` without the seconds in which torch is imported: what has imported it forks for each command.
+"""`candid` without the second in which it is imported: what has imported its modules forks for each command.
 
 The command is a process of its own, as the installed program is: arguments, folder, environment, standard
 streams, signals and exit status are the caller's. Only its imports are done.
@@ -25,8 +25,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 CANDID = Path(sys.executable).with_name("candid")  # the installed program
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
-# What is not served; and what imports OpenVINO, whose import starts threads: a fork would lack them.
-NOT_PRELOADED = ("models.training", "models.encoders.openvino_runner", "app.ray")
+# What no command imports that has a kept export, torch above all; and OpenVINO, whose import starts threads:
+# a fork would lack them.
+NOT_PRELOADED = (
+    *(f"models.encoders.{name}" for name in ("build", "class_token", "cuda_runner", "openvino", "places")),
+    *("models.encoders.torch_runner", "models.encoders.towers", "models.training", "app.ray", "app.workers"),
+)
 
 
 @contextmanager
@@ -94,8 +98,6 @@ def preload() -> None:
     import importlib
     import pkgutil
     import warnings
-
-    import open_clip  # noqa: F401
 
     import app
     import models

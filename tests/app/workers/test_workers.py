@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -19,10 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.app.conftest import ASK
 from tests.fork_server import CANDID
 from tests.server import Server
-from tests.small import small_model
 
 pytestmark = [
     pytest.mark.slow,
@@ -126,23 +123,6 @@ def test_the_answers_are_those_of_one_process(
         assert found == [alone] * 4, "in every digit"
 
 
-def test_the_routes_tests_pass_against_it(workers: Server) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "tests/app/routes/test_classify.py",
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {ASK: workers.url}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert " passed" in done.stdout
-
-
 def test_metrics_are_those_of_all_fronts(workers: Server, cat: bytes) -> None:
     before = counted(workers, "candid_images_encoded_total"), counted(workers, "candid_requests_total")
     for _ in range(20):
@@ -197,8 +177,9 @@ def test_fronts_end_with_the_process_that_has_the_models(tmp_path: Path) -> None
 
 
 def test_what_keeps_a_front_from_starting_ends_the_service(tmp_path: Path) -> None:
-    first, second = (small_model(tmp_path / name / "small") for name in ("a", "b"))
-    command = [CANDID, "serve", "--workers", "2", "--port", "0", "-m", str(first), "--also", str(second)]
+    again = tmp_path / "embedded"
+    again.symlink_to(ROOT / "models" / "embedded")
+    command = [CANDID, "serve", "--workers", "2", "--port", "0", "--also", str(again)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1
     assert "rename one of the directories" in done.stderr
