@@ -6,8 +6,8 @@ Requests come at random (Poisson), or evenly, as open_loop.c sends them. An enco
 waits for it, up to its best batch, and never waits for a batch to fill, as `models/batching/batcher.py` does.
 A batch's times are measured on the bare encoder, the rest of a request on a closed loop at capacity; both are
 all that the simulation knows of the service. What it says of open loops at parts of that capacity is compared
-with the service itself (open_loop.c). The machine's speed changes: before each load the closed loop says what
-it is now, and all times are scaled by it. Figures go to bench/results/queueing.json.
+with the service itself (open_loop.c). The machine's speed changes: before each load one client alone says
+what it is now, and all times are scaled by it. Figures go to bench/results/queueing.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,12 +29,13 @@ from typing import Any, Final
 import models
 from app.model_loading import load_options
 from app.settings import Settings
-from bench import bare, machine, photographs
+from bench import bare, machine, photographs, quoted
 from bench.resilience.overload import answered, offer
 from bench.resilience.service import serving
 from models.pretrained.catalogue import EMBEDDED
 
 RESULTS = Path(__file__).parent / "results" / "queueing.json"
+PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 SHARES: Final = (0.3, 0.5, 0.7, 0.85)  # of capacity
 ROUNDS: Final = 3  # of each
 BATCHES: Final = (1, 2, 3)
@@ -121,7 +122,13 @@ def measured(seconds: float) -> dict[str, Any]:
         folder = Path(name)
         offer(folder, service.port, 0, 5, files)  # so that all is warm
         capacity = answered(offer(folder, service.port, -CONNECTIONS, seconds, files))
-        alone = offer(folder, service.port, -1, seconds / 2, files)["statuses"]["200"]["p50_ms"] / 1e3
+
+        def one_client(seconds: float) -> float:
+            """Seconds of a request of one client alone."""
+            found: float = offer(folder, service.port, -1, seconds, files)["statuses"]["200"]["p50_ms"]
+            return found / 1e3
+
+        alone = one_client(seconds / 2)
         # At capacity batches are full: what a request costs beyond its share of one is the rest's.
         beside_s = max(0.0, 1 / capacity - usual_s[max(BATCHES)] / max(BATCHES))
         front_s = max(0.0, alone - usual_s[1] - beside_s)
@@ -140,12 +147,13 @@ def measured(seconds: float) -> dict[str, Any]:
         for share in SHARES:
             rounds = []
             for _ in range(ROUNDS):
-                now = answered(offer(folder, service.port, -CONNECTIONS, seconds / 2, files))
-                real = offer(folder, service.port, share * now, seconds, files)["statuses"]["200"]
-                simulated = percentiles(simulate(fleet(now / capacity), share * now, 20_000, even=True))
+                speed = alone / one_client(seconds / 4)
+                rate = share * capacity * speed
+                real = offer(folder, service.port, rate, seconds, files)["statuses"]["200"]
+                simulated = percentiles(simulate(fleet(speed), rate, 20_000, even=True))
                 rounds.append(
                     {
-                        "a_second": share * now,
+                        "a_second": rate,
                         "real_p50_ms": real["p50_ms"],
                         "real_p99_ms": real["p99_ms"],
                         "simulated_p50_ms": simulated["p50_ms"],
@@ -199,6 +207,38 @@ def main() -> None:
         "many": fleets(found["batch_ms"], found["beside_ms"]),
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: queueing", table(result), PAGE), "utf-8")
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The simulation beside the service, then what it says of many encoders."""
+    checked = [
+        [
+            f"{row['share']:g}",
+            *(f"{row[key]:.1f}" for key in ("a_second", "real_p50_ms", "simulated_p50_ms")),
+            f"{row['p50_ratio']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    head = ["load, of capacity", "requests/s", "median, ms", "simulated", "ratio, median of the rounds"]
+    many = [
+        [
+            f"{share:g}",
+            *(
+                f"{row[key]:.0f}"
+                for row in result["many"]
+                if row["share"] == share
+                for key in ("p50_ms", "p99_ms")
+            ),
+        ]
+        for share in MANY_SHARES
+    ]
+    ways = ["any: median, ms", "99 %", "shorter of two: median", "99 %"]
+    return (
+        f"{quoted.table(head, checked)}\n{MANY:,} such encoders, requests at random, to any queue or to the "
+        f"shorter of two:\n\n{quoted.table(['load, of capacity', *ways], many)}\n"
+        f"Measured on {quoted.cores(result)} (`{result['command']}`).\n"
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from bench import answers_written, int8, layouts, quoted, report, rivals
+from bench import answers_written, int8, layouts, queueing, quoted, report, rivals
 from models import embedded_constants
 from models.pretrained import catalogue
 from models.scoring import multi_label
@@ -53,7 +53,7 @@ def test_pages_quote_the_benchmarks(name: str) -> None:
     assert quoted.quoted(name, page, report.read()) == page
 
 
-@pytest.mark.parametrize("bench", [rivals, int8, layouts], ids=lambda bench: bench.RESULTS.stem)
+@pytest.mark.parametrize("bench", [rivals, int8, layouts, queueing], ids=lambda bench: bench.RESULTS.stem)
 def test_pages_have_the_tables_that_were_measured(bench: ModuleType) -> None:
     page = bench.PAGE.read_text(encoding="utf-8")
     found = json.loads(bench.RESULTS.read_text(encoding="utf-8"))
