@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5, help="of each burst")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-ray", action="store_true", help="its rows stay as they were measured before")
     asked = parser.parse_args()
     files = photographs.small(128, THUMBNAIL)
     rows: dict[str, dict[str, float]] = {}
@@ -62,29 +63,40 @@ def main() -> None:
 
         def in_turn(port: int) -> dict[str, float]:
             pairs = []
-            for _ in range(asked.rounds + 1):
-                ports = (plain.port, port)
-                pairs.append([one_round(each, files, Path(requests), asked.seconds) for each in ports])
+            for number in range(asked.rounds + 1):
+                found = {
+                    each: one_round(each, files, Path(requests), asked.seconds)
+                    for each in machine.rotated([plain.port, port], number)
+                }
+                pairs.append([found[plain.port], found[port]])
                 print(json.dumps(pairs[-1]), flush=True)
             return compared(pairs[1:])  # the first is not counted
 
         with serving(workers=2, image_cache_bytes=0, log_level="warning") as fronts:
             rows[WORKERS] = in_turn(fronts.port)
-        with (
-            tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder,
-            cluster(Path(folder)) as (port, dashboard),
-        ):
-            for layout, sizes in LAYOUTS.items():
-                deploy(Path(folder), port, dashboard, *sizes)
-                rows[layout] = in_turn(port)
+        if asked.no_ray:
+            rows = json.loads(RESULTS.read_text("utf-8"))["rows"] | rows
+        else:
+            on_ray(rows, in_turn)
     result = {
         "machine": machine.describe(),
-        "command": f"python -m bench.layouts --seconds {asked.seconds:g} --rounds {asked.rounds}",
+        "command": "python -m bench.layouts",
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     PAGE.write_text(quoted.filled(PAGE.read_text("utf-8"), "bench: layouts", table(result), PAGE), "utf-8")
     print(table(result))
+
+
+def on_ray(rows: dict[str, dict[str, float]], in_turn: Callable[[int], dict[str, float]]) -> None:
+    """Fill in a row for each of LAYOUTS."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder,
+        cluster(Path(folder)) as (port, dashboard),
+    ):
+        for layout, sizes in LAYOUTS.items():
+            deploy(Path(folder), port, dashboard, *sizes)
+            rows[layout] = in_turn(port)
 
 
 @contextmanager
@@ -193,7 +205,7 @@ def one_round(port: int, files: list[bytes], folder: Path, seconds: float) -> di
 
 def compared(rounds: list[list[dict[str, float]]]) -> dict[str, float]:
     """Medians of the rounds, and of their ratios to `candid serve`."""
-    found = {"errors": sum(each["errors"] for pair in rounds for each in pair)}
+    found = {"errors": sum(each["errors"] for pair in rounds for each in pair), "rounds": len(rounds)}
     for key in (*(f"{clients}_per_s" for clients in CLIENTS), "healthz_ms"):
         found[key] = round(statistics.median(ray[key] for _, ray in rounds), 2)
         found[f"plain_{key}"] = round(statistics.median(plain[key] for plain, _ in rounds), 2)
