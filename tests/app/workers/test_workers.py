@@ -177,9 +177,11 @@ def test_fronts_end_with_the_process_that_has_the_models(tmp_path: Path) -> None
 
 
 def test_what_keeps_a_front_from_starting_ends_the_service(tmp_path: Path) -> None:
-    again = tmp_path / "embedded"
-    again.symlink_to(ROOT / "models" / "embedded")
-    command = [CANDID, "serve", "--workers", "2", "--port", "0", "--also", str(again)]
+    first, second = (tmp_path / name / "same" for name in ("a", "b"))
+    for folder in (first, second):
+        folder.parent.mkdir()
+        folder.symlink_to(ROOT / "models" / "embedded")
+    command = [CANDID, "serve", "--workers", "2", "--port", "0", "--model", str(first), "--also", str(second)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1
     assert "rename one of the directories" in done.stderr
