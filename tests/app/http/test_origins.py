@@ -48,26 +48,24 @@ def test_an_origin_that_cors_allows_may(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "host", "status"),
+    ("hosts", "right", "wrong"),
     [
-        ([], "localhost:8000", 200),
-        ([], "127.0.0.1", 200),
-        ([], "[::1]:80", 200),
-        ([], "evil.example", 421),
-        ([], "127.0.0.1.evil.example", 421),
-        ([], "", 421),
-        (["api.example.org", "*.inner.org"], "API.example.org", 200),
-        (["api.example.org", "*.inner.org"], "a.inner.org:8443", 200),
-        (["api.example.org", "*.inner.org"], "localhost", 421),
-        (["api.example.org"], "10.0.0.7:8000", 200),  # as a probe calls it
-        (["api.example.org"], "[fd00::7]:8000", 200),
-        (["api.example.org"], "10.0.0.7.evil.example", 421),
-        (["api.example.org"], "10.0.0.7.8", 421),
+        ([], ["localhost:8000", "127.0.0.1", "[::1]:80"], ["evil.example", "127.0.0.1.evil.example", ""]),
+        (["api.example.org", "*.inner.org"], ["API.example.org", "a.inner.org:8443"], ["localhost"]),
+        (
+            ["api.example.org"],
+            ["10.0.0.7:8000", "[fd00::7]:8000"],  # as a probe calls it
+            ["10.0.0.7.evil.example", "10.0.0.7.8"],
+        ),
     ],
 )
-def test_the_service_is_called_by_its_own_names(hosts: list[str], host: str, status: int) -> None:
+def test_the_service_is_called_by_its_own_names(hosts: list[str], right: list[str], wrong: list[str]) -> None:
     with running(allowed_hosts=hosts) as server:
-        assert server.ask(ASK.replace(b"Host: localhost", b"Host: " + host.encode()))[0] == status
+        statuses = {
+            host: server.ask(ASK.replace(b"Host: localhost", b"Host: " + host.encode()))[0]
+            for host in (*right, *wrong)
+        }
+    assert statuses == dict.fromkeys(right, 200) | dict.fromkeys(wrong, 421)
 
 
 def test_on_every_interface_any_name_is_its_own() -> None:
