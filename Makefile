@@ -27,14 +27,14 @@ help: ## this list
 serve: $(VENV)/.installed ## install what is missing, then answer on http://127.0.0.1:8000 (SERVE="--port 9000")
 	$(BIN)/candid serve $(SERVE)
 
-# More processes than two cores need, for much of the suite waits; a file's tests share what it starts.
-PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# A file's tests share what it starts. `test` has more processes than two cores need, for much of it waits.
+PARALLEL := --dist loadfile --no-loadscope-reorder
 
 test: lint typecheck ## everything CI checks: ruff, mypy --strict, pytest (PYTEST="-k image", PYTEST="-n 0")
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 3 $(PARALLEL) $(PYTEST)
 
 check: lint typecheck ## for everyday work, under a minute: ruff, mypy --strict, the tests without servers and torch
-	$(BIN)/python -m pytest $(PARALLEL) --numprocesses 2 -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 2 $(PARALLEL) -m "not slow" $(PYTEST)
 
 # Their requirements are older than ours, so they get an environment of their own; the tests skip without it.
 CLIENTS := tests/app/routes/compat/clients

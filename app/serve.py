@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,17 +31,27 @@ def run(settings: Settings) -> int:
     # Importing makes some hundred thousand objects, and all of them stay: to look for garbage among them
     # again and again took a fifth of the start.
     gc.disable()
-    configure_logging(settings.log_level)
-    signal.signal(signal.SIGTERM, end_early)
+    begin(settings)
     allow_many_connections()
-    for name, meant in unknown_names(os.environ).items():
-        logger.warning("%s is no setting%s", name, f"; did you mean {meant}?" if meant else "")
     try:
         classifiers = load_all(settings)
     except CandidError as error:
         logger.critical(error.message)
         return 1
     return answer(settings, classifiers)
+
+
+def begin(settings: Settings) -> None:
+    """What the service's first process does first: it can write its log, be ended, and warn."""
+    configure_logging(settings.log_level)
+    signal.signal(signal.SIGTERM, end_early)
+    for name, meant in unknown_names(os.environ).items():
+        logger.warning("%s is no setting%s", name, f"; did you mean {meant}?" if meant else "")
+
+
+def lost_among(reasons: Iterable[tuple[str, str | None]]) -> str | None:
+    """Why the service cannot go on, of each model's name and why its worker has died; None: it can."""
+    return next((f"the worker of {name} has died: {reason}" for name, reason in reasons if reason), None)
 
 
 def answer(
@@ -59,8 +69,7 @@ def answer(
     from app.main import create_app
 
     def lost() -> str | None:
-        reasons = ((name, classifier.lost()) for name, classifier in classifiers.items())
-        return next((f"the worker of {name} has died: {reason}" for name, reason in reasons if reason), None)
+        return lost_among((name, classifier.lost()) for name, classifier in classifiers.items())
 
     try:
         try:

@@ -55,11 +55,16 @@ def pixels(classifier: Classifier, data: bytes) -> Any:
     return preprocess.pixels(picture.rgb)
 
 
-def seconds(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> float:
-    """Median seconds of a forward pass over about `spend` seconds of them, at least three."""
+def times(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> list[float]:
+    """Seconds of each forward pass over about `spend` seconds of them, at least three."""
     taken: list[float] = []
     while len(taken) < 3 or sum(taken) < spend:
         started = time.perf_counter()
         encode(batch)
         taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+    return taken
+
+
+def seconds(encode: Callable[[Sequence[Any]], Any], batch: Sequence[Any], spend: float) -> float:
+    """Their median."""
+    return statistics.median(times(encode, batch, spend))

@@ -13,7 +13,6 @@ import argparse
 import http.client
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,7 @@ import yaml
 from bench import machine, photographs, quoted
 from bench.clients import THUMBNAIL
 from bench.resilience.overload import answered, offer
-from bench.resilience.service import serving
+from bench.resilience.service import Service, free_port, serving
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "layouts.json"
@@ -92,16 +91,16 @@ def on_ray(rows: dict[str, dict[str, float]], in_turn: Callable[[int], dict[str,
     """Fill in a row for each of LAYOUTS."""
     with (
         tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder,
-        cluster(Path(folder)) as (port, dashboard),
+        cluster(Path(folder)) as (served, dashboard),
     ):
         for layout, sizes in LAYOUTS.items():
-            deploy(Path(folder), port, dashboard, *sizes)
-            rows[layout] = in_turn(port)
+            deploy(Path(folder), served, dashboard, *sizes)
+            rows[layout] = in_turn(served.port)
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[tuple[int, int]]:
-    """Ray on this machine while the block lasts: the ports of what it will serve, and of its dashboard."""
+def cluster(folder: Path) -> Iterator[tuple[Service, Service]]:
+    """Ray on this machine while the block lasts: what it will serve, and its dashboard."""
     port, dashboard, head = (free_port() for _ in range(3))
     command = [str(BIN / "ray"), "start", "--head", "--block", "--disable-usage-stats", "--num-cpus", "8"]
     command += ["--port", str(head), "--dashboard-port", str(dashboard), "--temp-dir", str(folder)]
@@ -117,23 +116,18 @@ def cluster(folder: Path) -> Iterator[tuple[int, int]]:
             [*command, "--object-store-memory", str(200 << 20)], env=environment, stdout=log, stderr=log
         )
     try:
-        yield port, dashboard
+        yield Service(ray, port), Service(ray, dashboard)
     finally:
         ray.terminate()
         ray.wait(timeout=60)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def deploy(folder: Path, port: int, dashboard: int, ingress: int, encoders: int, threads: int) -> None:
+def deploy(
+    folder: Path, served: Service, dashboard: Service, ingress: int, encoders: int, threads: int
+) -> None:
     """deploy/ray/serve.yaml with so many replicas, anew; it answers when this returns."""
     config: Any = yaml.safe_load((ROOT / "deploy/ray/serve.yaml").read_text("utf-8"))
-    config["http_options"] |= {"host": "127.0.0.1", "port": port}
+    config["http_options"] |= {"host": "127.0.0.1", "port": served.port}
     [application] = config["applications"]
     application["args"] |= {"image_cache_bytes": 0, "warm_vocabularies": False, "log_level": "warning"}
     replicas = {"ingress": ingress, "encoders": encoders, "texts": 1}
@@ -144,44 +138,29 @@ def deploy(folder: Path, port: int, dashboard: int, ingress: int, encoders: int,
             deployment["ray_actor_options"] = {"num_cpus": threads}
     file = folder / "serve.yaml"
     file.write_text(yaml.safe_dump(config), "utf-8")
-    address = f"http://127.0.0.1:{dashboard}"
+    address = f"http://127.0.0.1:{dashboard.port}"
     until = time.monotonic() + START_S
     command = [str(BIN / "serve"), "deploy", str(file), "-a", address]
     while (done := subprocess.run(command, capture_output=True, text=True)).returncode:
         if time.monotonic() > until:
             raise RuntimeError(done.stderr)
         time.sleep(1)
-    while not running(dashboard, replicas) or status(port, "/readyz") != 200:
+    while not running(dashboard, replicas) or served.ask("GET", "/readyz") != 200:
         if time.monotonic() > until:
             raise RuntimeError("Candid did not start on Ray")
         time.sleep(0.5)
 
 
-def running(dashboard: int, replicas: Mapping[str, int]) -> bool:
+def running(dashboard: Service, replicas: Mapping[str, int]) -> bool:
     """Whether these replicas run, and no others."""
-    connection = http.client.HTTPConnection("127.0.0.1", dashboard, timeout=60)
     try:
-        connection.request("GET", "/api/serve/applications/")
-        deployments = json.load(connection.getresponse())["applications"]["candid"]["deployments"]
+        deployments = dashboard.read("/api/serve/applications/")["applications"]["candid"]["deployments"]
     except (OSError, ValueError, KeyError):
         return False
-    finally:
-        connection.close()
     found = {
         name: [each["state"] for each in deployment["replicas"]] for name, deployment in deployments.items()
     }
     return found == {name: ["RUNNING"] * count for name, count in replicas.items()}
-
-
-def status(port: int, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
 
 
 def one_round(port: int, files: list[bytes], folder: Path, seconds: float) -> dict[str, float]:

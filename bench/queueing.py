@@ -18,11 +18,9 @@ import json
 import random
 import statistics
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,25 +95,14 @@ def percentiles(taken: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": round(cuts[49] * 1e3, 2), "p99_ms": round(cuts[98] * 1e3, 2)}
 
 
-def times(work: Callable[[], object], seconds: float) -> list[float]:
-    """Seconds of each call, for so many seconds in all."""
-    work()
-    taken: list[float] = []
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return taken
-
-
 def measured(seconds: float) -> dict[str, Any]:
     """The real service with the embedded model beside the simulation of it."""
     files = photographs.small(256, (240, 160))
     classifier = models.load(EMBEDDED, load_options(Settings()))
     pixels = [bare.pixels(classifier, data) for data in files[: max(BATCHES)]]
     encode = bare.encoder(classifier)
-    batch_s = {size: times(partial(encode, pixels[:size]), seconds / 2) for size in BATCHES}
+    encode(pixels)
+    batch_s = {size: bare.times(encode, pixels[:size], seconds / 2) for size in BATCHES}
     classifier.close()
     usual_s = {size: statistics.median(taken) for size, taken in batch_s.items()}
     with tempfile.TemporaryDirectory() as name, serving(image_cache_bytes=0, log_level="warning") as service:

@@ -103,11 +103,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {item: item.path.relative_to(TESTS).as_posix() for item in items}
-    turns = [
-        next((turn for turn, long in enumerate(LONGEST_FIRST) if places[item].startswith(long)), 99)
-        for item in items
-    ]
-    items[:] = [item for _, _, item in sorted(zip(turns, range(len(items)), items, strict=True))]
+
+    def turn(item: pytest.Item) -> int:
+        found = (turn for turn, long in enumerate(LONGEST_FIRST) if places[item].startswith(long))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=turn)
     for item, place in places.items():
         if place.startswith(SLOW_PLACES) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -47,7 +47,12 @@ def save(db: Database, name: str, fitted: StoredCalibration, *, condition: Condi
 def for_model(db: Database, fingerprint: str) -> StoredCalibration | None:
     """What was fitted for a model, whatever the labels."""
     with db.read() as connection:
-        return next((c for c in of_label_set(connection, ANY_LABELS) if c.fingerprint == fingerprint), None)
+        return fitted_for(connection, ANY_LABELS, fingerprint)
+
+
+def fitted_for(connection: Connection, name: str, fingerprint: str) -> StoredCalibration | None:
+    """That of a model."""
+    return next((c for c in of_label_set(connection, name) if c.fingerprint == fingerprint), None)
 
 
 def of_label_set(connection: Connection, name: str) -> list[StoredCalibration]:

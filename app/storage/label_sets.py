@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
-from app.storage.calibrations import StoredCalibration, of_label_set
+from app.storage.calibrations import StoredCalibration, fitted_for, of_label_set
 from app.storage.database import (
     ANYHOW,
     Condition,
@@ -129,10 +129,10 @@ def snapshot(db: Database, name: str, fingerprint: str, *, known: int | None = N
         rows = connection.execute(query.order_by(examples.c.number)).all()
         count = select(func.count(func.distinct(examples.c.id))).where(examples.c.label_set == name)
         held = connection.execute(count).scalar_one()
-        fitted = [c for c in of_label_set(connection, name) if c.fingerprint == fingerprint]
+        fitted = fitted_for(connection, name, fingerprint)
     vectors = np.stack([from_bytes(r.vector) for r in rows]) if rows else np.empty((0, 0), dtype=np.float32)
     document, owners = _document(row), tuple(r.label for r in rows)
-    return Snapshot(row.version, document, owners, vectors, held - len(rows), fitted[0] if fitted else None)
+    return Snapshot(row.version, document, owners, vectors, held - len(rows), fitted)
 
 
 def put(

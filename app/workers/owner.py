@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from app.model_loading import load_options, load_runner
+from app.serve import lost_among
 from app.settings import Settings
 from app.workers.messages import CALLS, Encode, Encoded, Model, Ready, Scrape, Scraped, Slots
 from models.errors import CandidError, EncoderFailed
@@ -44,17 +45,8 @@ class Owner:
 
     def lost(self) -> str | None:
         """Why a model will never answer again in this process; None as long as all may."""
-        reasons = (
-            (model, batcher.died()) for model, batcher in zip(self.models, self._batchers, strict=True)
-        )
-        return next(
-            (
-                f"the worker of {model.described.info.name} has died: {reason}"
-                for model, reason in reasons
-                if reason
-            ),
-            None,
-        )
+        both = zip(self.models, self._batchers, strict=True)
+        return lost_among((model.described.info.name, batcher.died()) for model, batcher in both)
 
     def close(self) -> None:
         """Stop the threads."""

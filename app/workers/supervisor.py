@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 
-from app.http.logging import configure_logging
 from app.http.server import LOST_S
-from app.serve import end_early
-from app.settings import Settings, unknown_names
+from app.serve import begin
+from app.settings import Settings
 from app.workers.messages import Slots, Welcome, unnamed_file
 from app.workers.owner import Line, Lines, Owner
 from models.errors import CandidError
@@ -50,10 +49,7 @@ class Front:
 
 def run(settings: Settings) -> int:
     """Answer until a signal ends it, or until a model is lost; the process's exit status."""
-    configure_logging(settings.log_level)
-    signal.signal(signal.SIGTERM, end_early)
-    for name, meant in unknown_names(os.environ).items():
-        logger.warning("%s is no setting%s", name, f"; did you mean {meant}?" if meant else "")
+    begin(settings)
     if not hasattr(socket, "SO_REUSEPORT"):
         logger.critical("workers: this system cannot let several processes listen on one port")
         return 1
@@ -129,9 +125,8 @@ class Supervisor:
     def _welcome(self, number: int) -> Welcome:
         """A front's share of what is limited."""
         given, count = self._settings, self._settings.workers
-        cores = given.decode_threads or os.cpu_count() or 1
         share = {
-            "decode_threads": max(1, cores // count) if not given.decode_threads else cores,
+            "decode_threads": given.decode_threads or max(1, (os.cpu_count() or 1) // count),
             "max_slots": math.ceil(given.max_slots / count),
             "max_buffer_bytes": max(given.max_body_bytes, given.max_buffer_bytes // count),
             "image_cache_bytes": given.image_cache_bytes // count,

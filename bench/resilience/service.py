@@ -73,13 +73,19 @@ class Service:
         return time.perf_counter() - began
 
 
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
 def serving(**settings: object) -> Iterator[Service]:
     """A service that answers; it is ended when the block ends."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
         given = {f"CANDID_{name.upper()}": str(value) for name, value in settings.items()}
         environment = {**os.environ, "CANDID_DATABASE_URL": f"sqlite:///{folder}/candid.db", **given}
         command = [sys.executable, "-c", START, "serve", "--port", str(port)]
