@@ -27,6 +27,11 @@ from models.encoders.towers import Towers
 
 logger = logging.getLogger(__name__)
 
+ELEMENT_TYPES: Final = {
+    torch.uint8: openvino.Type.u8,
+    torch.int64: openvino.Type.i64,
+    torch.float32: openvino.Type.f32,
+}
 MIN_COSINE: Final = 0.9999  # between torch's answers and the export's, in single precision
 
 
@@ -70,6 +75,13 @@ def write(towers: Towers, folder: Path) -> None:
 def _export(
     tower: torch.nn.Module, example: tuple[torch.Tensor, ...], shapes: Sequence[tuple[int, ...]], path: Path
 ) -> None:
+    openvino.save_model(graph_of(tower, example, shapes), path, compress_to_fp16=False)
+
+
+def graph_of(
+    tower: torch.nn.Module, example: tuple[torch.Tensor, ...], shapes: Sequence[tuple[int, ...]]
+) -> Any:
+    """The openvino.Model of a tower, whose inputs may have `shapes`, -1 for any. Raises ExportFailed."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -84,12 +96,9 @@ def _export(
             graph = frontend.convert(frontend.load(traced))
         for node, shape, tensor in zip(graph.inputs, shapes, example, strict=True):
             node.get_node().set_partial_shape(openvino.PartialShape(list(shape)))
-            kind = openvino.Type.u8 if tensor.dtype == torch.uint8 else openvino.Type.i64
-            node.get_node().set_element_type(kind)
+            node.get_node().set_element_type(ELEMENT_TYPES[tensor.dtype])
         graph.validate_nodes_and_infer_types()
-        openvino.save_model(graph, path, compress_to_fp16=False)
-    except OSError:
-        raise
+        return graph
     except Exception as error:  # torch's tracer and OpenVINO raise whatever they meet
         raise ExportFailed(f"{type(tower).__name__} cannot be exported: {error}") from error
 

@@ -8,8 +8,12 @@ goes on at the next part.
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 import random
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +25,13 @@ from numpy.typing import NDArray
 from models.training import data, lite, ridge, tower, views
 
 PART = 4000  # pictures a file
-BATCH = 16  # pictures at once
 VIEWS = 3  # the middle, a crop, a small one
 SOFT = 8  # soft labels a picture
 SURE = 0.6  # probability from which a picture shows what the classifier says
 ENOUGH = 5  # pictures of which a class' mean is taken
 RIDGE = 0.3  # of the map from a class' row to its mean, times the mean variance of the rows
+
+Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # pixels (B, 3, S, S) -> features (B, F)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +45,56 @@ class Features:
     spread: NDArray[np.float32]  # (F,) standard deviation within a class
 
 
-def compute(corpus: data.Corpus, trunk: Any, side: int, cache: Path) -> None:
+def compute(corpus: data.Corpus, encode: Encode, side: int, cache: Path) -> None:
     """Write features-NNN.npy, those that are not there yet."""
-    for number, start in enumerate(range(0, len(corpus), PART)):
-        part, began = cache / f"features-{number:03d}.npy", time.monotonic()
-        if part.is_file():
-            continue
-        end = min(start + PART, len(corpus))
-        rows = np.concatenate(
-            [_of(corpus, range(i, min(i + BATCH, end)), trunk, side) for i in range(start, end, BATCH)]
-        )
-        aside = part.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            np.save(file, rows)
-        aside.rename(part)
-        rate = (end - start) / (time.monotonic() - began)
-        print(f"prepare: features of {end}/{len(corpus)} pictures, {rate:.0f} a second", flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, start in enumerate(range(0, len(corpus), PART)):
+            part, began = cache / f"features-{number:03d}.npy", time.monotonic()
+            if part.is_file():
+                continue
+            chosen = range(start, min(start + PART, len(corpus)))
+            rows = np.stack(list(pool.map(lambda i: encode(_views(corpus.picture(i), side, i)), chosen)))
+            aside = part.with_suffix(".tmp")
+            with aside.open("wb") as file:
+                np.save(file, rows.astype(np.float16))
+            aside.rename(part)
+            rate = len(chosen) / (time.monotonic() - began)
+            print(
+                f"prepare: features of {chosen.stop}/{len(corpus)} pictures, {rate:.0f} a second", flush=True
+            )
 
 
-def _of(corpus: data.Corpus, chosen: range, trunk: Any, side: int) -> NDArray[np.float16]:
-    """(B, VIEWS, F) of some pictures."""
-    seen = []
-    for i in chosen:
-        file, rng = corpus.picture(i), random.Random(i)
-        seen += [views.centre(file, side), views.crop(file, side, rng), views.small(file, side, rng)]
-    pixels = torch.from_numpy(views.normalise(np.stack(seen))).to(tower.device())
-    rows = tower.pooled(trunk, pixels.contiguous(memory_format=torch.channels_last))  # (B * VIEWS, F)
-    found: NDArray[np.float16] = rows.half().cpu().numpy().reshape(len(chosen), VIEWS, -1)
-    return found
+def _views(file: bytes, side: int, seed: int) -> NDArray[np.float32]:
+    """(VIEWS, 3, S, S) of one picture."""
+    rng = random.Random(seed)
+    seen = [views.centre(file, side), views.crop(file, side, rng), views.small(file, side, rng)]
+    return views.normalise(np.stack(seen))
+
+
+class Pooled(torch.nn.Module):
+    """Pixels (B, 3, S, S) -> features (B, F)."""
+
+    def __init__(self, trunk: Any) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return tower.pooled(self.trunk, pixels)
+
+
+def encoder(trunk: Any, side: int) -> Encode:
+    """The tower, frozen. On a CPU by OpenVINO with a stream a core, three times as fast as torch."""
+    frozen = Pooled(trunk).eval()
+    if tower.device().type == "cuda" or not importlib.util.find_spec("openvino"):
+        on = tower.device()
+        return torch.no_grad()(lambda pixels: frozen(torch.from_numpy(pixels).to(on)).cpu().numpy())
+    import openvino
+
+    from models.encoders.openvino_export import graph_of
+
+    graph = graph_of(frozen, (torch.zeros(VIEWS, 3, side, side),), [(VIEWS, 3, side, side)])
+    compiled: Any = openvino.Core().compile_model(graph, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+    return lambda pixels: compiled.create_infer_request().infer([pixels])[0]
 
 
 def load(cache: Path, classifier: lite.Lite) -> Features:
@@ -105,5 +132,4 @@ def run(chosen: argparse.Namespace) -> None:
     model = tower.build(tower.config(chosen.image_tower, chosen.image_size))
     lite.put_into(model.visual.trunk, lite.read(chosen.lite, chosen.image_tower))
     model.visual.eval().to(tower.device())
-    with torch.no_grad():
-        compute(corpus, model.visual.trunk, chosen.image_size, chosen.cache)
+    compute(corpus, encoder(model.visual.trunk, chosen.image_size), chosen.image_size, chosen.cache)

@@ -26,12 +26,12 @@ class Phase:
 
 _NAMES = {"labels": 300, "classes": 450, "kinds": 220, "mentions": 220}
 
-TEXT = Phase("text", 0.4, weights={"replay": 1.0}, text_rate=1e-3, replay=256)
+TEXT = Phase("text", 0.3, weights={"replay": 1.0}, text_rate=1e-3, replay=256)
 
 # Locked-image tuning (LiT, Zhai et al. 2022): the image tower stays as it is, so a step costs only its texts.
 LOCKED = Phase(
     "locked",
-    1.2,
+    1.0,
     weights={
         "contrastive": 0.5,
         "labels": 1.0,
@@ -54,7 +54,7 @@ LOCKED = Phase(
 # As CLIP is trained, both towers; the cached features keep the names in touch with thousands of pictures.
 JOINT = Phase(
     "joint",
-    1.0,
+    0.8,
     weights={
         "contrastive": 1.0,
         "labels": 1.0,
