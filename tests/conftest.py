@@ -115,6 +115,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    fork_server.close()
     config.stash[_HUB].close()
     config.stash[_TMP].cleanup()
 
@@ -158,10 +159,9 @@ def photographs() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def candid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def candid() -> Path:
     """The `candid` command with its imports done; at least one test a command runs the installed program."""
-    with fork_server.program(tmp_path_factory.mktemp("bin")) as program:
-        yield program
+    return fork_server.program()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """`candid` without the second in which it is imported: what has imported its modules forks for each command.
 
 The command is a process of its own, as the installed program is: arguments, folder, environment, standard
-streams, signals and exit status are the caller's. Only its imports are done.
+streams, signals and exit status are the caller's. Only its imports are done. `candid -m MODULE` is `python -m`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,26 @@ NOT_PRELOADED = (
 )
 
 
-@contextmanager
-def program(folder: Path) -> Iterator[Path]:
-    """A program `candid` in `folder` while the block lasts; where this is not Linux, the installed one."""
+_until_closed = ExitStack()
+close = _until_closed.close  # ends the server and whatever it has forked
+
+
+@cache
+def program() -> Path:
+    """A program `candid`, there until `close`; where this is not Linux, the installed one."""
     if sys.platform != "linux":
-        yield CANDID
-        return
+        return CANDID
+    folder = _until_closed.enter_context(tempfile.TemporaryDirectory(prefix="candid-fork-"))
+    return _until_closed.enter_context(_serving(Path(folder)))
+
+
+def module(name: str) -> list[str]:
+    """The command that runs a module as `python -m` does."""
+    return [str(program()) if sys.platform == "linux" else sys.executable, "-m", name]
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[Path]:
     address = folder / "fork-server"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(address))
@@ -132,7 +148,7 @@ def look_after(connection: socket.socket) -> None:
 
 
 def become(asked: dict[str, Any], streams: list[int]) -> None:
-    """Run the installed program's file with the caller's streams, folder, environment and arguments."""
+    """Run the program, or a module, with the caller's streams, folder, environment and arguments."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -143,7 +159,12 @@ def become(asked: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [str(CANDID), *asked["arguments"]]
+    arguments = asked["arguments"]
+    if arguments[:1] == ["-m"]:
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        return
+    sys.argv = [str(CANDID), *arguments]
     sys.path[0] = str(CANDID.parent)  # in place of the checkout
     runpy.run_path(str(CANDID), run_name="__main__")
 

@@ -19,7 +19,7 @@ from models.pretrained.tokenizer import OpenClipTokenizer, Tokenizer, spec_of
 
 DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
-_RANDOM: Final = {
+RANDOM_FILLS: Final = {
     *(torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_),
     *(init.normal_, init.uniform_, init.trunc_normal_),
     *(init.kaiming_normal_, init.kaiming_uniform_, init.xavier_normal_, init.xavier_uniform_),
@@ -33,7 +33,7 @@ class WeightsFollow(TorchFunctionMode):
     """
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function in _RANDOM:
+        if function in RANDOM_FILLS:
             return args[0] if args else kwargs["tensor"]
         return function(*args, **(kwargs or {}))
 

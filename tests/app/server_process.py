@@ -6,6 +6,7 @@ python -m tests.app.server_process '{"settings": {"port": 0}, "seconds": 0.01}'
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from tests import fork_server
 from tests.app.fakes import FakeClassifier
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +73,7 @@ def main() -> None:
     from app.main import create_app
     from app.settings import Settings
 
+    print(f"process {os.getpid()}", file=sys.stderr, flush=True)
     given = json.loads(sys.argv[1])
     settings = Settings(**given["settings"])
     configure_logging(settings.log_level)
@@ -82,9 +85,10 @@ def main() -> None:
 
 @dataclass
 class Running:
-    """The process and its port."""
+    """What waits for it, passes signals on and dies with it; its own process; its port."""
 
     process: subprocess.Popen[str]
+    pid: int
     port: int
     log: list[str]  # its lines so far
 
@@ -121,20 +125,23 @@ def running(
             "dim": dim,
         }
     )
-    command = [sys.executable, "-m", "tests.app.server_process", given]
+    command = [*fork_server.module("tests.app.server_process"), given]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
+        said = ""
         for line in process.stderr:
-            found = re.search(r"running on http://127\.0\.0\.1:(\d+)", line)
-            if found:
+            said += line
+            if "running on http://" in line:
                 break
         else:
-            raise AssertionError("the server did not start")
+            raise AssertionError(f"the server did not start: {said}")
+        (pid,) = re.findall(r"^process (\d+)$", said, re.MULTILINE)
+        (port,) = re.findall(r"running on http://127\.0\.0\.1:(\d+)", said)
         log: list[str] = []
         drain = threading.Thread(target=lambda: list(map(log.append, process.stderr or ())), daemon=True)
         drain.start()
-        yield Running(process, int(found[1]), log)
+        yield Running(process, int(pid), int(port), log)
     finally:
         if process.poll() is None:
             process.kill()

@@ -200,7 +200,7 @@ def test_the_largest_bodies_cost_little(
     server: Running, all_bodies: list[tuple[str, str, bytes]], method: str, path: str
 ) -> None:
     place = place_of(path)
-    memory, silence = Memory(server.process.pid), Silence(server)
+    memory, silence = Memory(server.pid), Silence(server)
     silence.start()
     for name, kind, body in all_bodies:
         memory.forget()
@@ -221,7 +221,7 @@ def test_many_large_answers_at_once_cost_little_more_than_the_buffer(kind: str) 
     body = json.dumps(LARGE[kind]).encode()
     limits = {"max_buffer_bytes": BUFFER_BYTES, "max_body_bytes": 4 * BODY_BYTES}
     with running(dim=512, request_timeout_s=0.9 * PATIENCE_S, **limits) as server:
-        memory, answered = Memory(server.process.pid), []
+        memory, answered = Memory(server.pid), []
         for method, path in write_routes():
             memory.forget()
             before = memory.peak()
@@ -248,7 +248,7 @@ def test_many_large_fits_at_once_cost_no_more_than_one(tmp_path: Path) -> None:
         path = "/v1/label-sets/fake"
         made = json.dumps({"labels": names}).encode()
         assert ask(server, "PUT", path, "application/json", made)[0] == 201
-        memory, body = Memory(server.process.pid), json.dumps(truth).encode()
+        memory, body = Memory(server.pid), json.dumps(truth).encode()
         memory.forget()
         before = memory.peak()
         with ThreadPoolExecutor(AT_ONCE) as callers:

@@ -68,7 +68,7 @@ def test_what_routes_can_take_is_not_too_much(value: object) -> None:
 
 
 def resident_mb(server: Running) -> float:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    status = Path(f"/proc/{server.pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]  # the most it ever was
     return int(line.split()[1]) / 1024
 
