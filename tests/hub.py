@@ -121,29 +121,39 @@ class Hub:
         return Handler
 
 
-def random_model(architecture: str) -> Callable[[Path], None]:
-    """A recipe: the architecture with random weights in half precision, as its repository would hold it."""
+def random_model(architecture: str, **text_cfg: int) -> Callable[[Path], None]:
+    """A recipe: the architecture with random weights in half precision, as its repository would hold it.
+
+    `text_cfg` changes its text tower.
+    """
 
     def make(folder: Path) -> None:
         from open_clip import create_model, get_model_config
         from safetensors.torch import save_file
 
+        config = get_model_config(architecture)
+        config["text_cfg"] |= text_cfg
         with cheap_chance():
-            model = create_model(architecture, pretrained_text=False, load_weights=False)
+            model = create_model(
+                architecture, pretrained_text=False, load_weights=False, text_cfg=config["text_cfg"]
+            )
         # Half the bytes to write, hash and read; both sides of a comparison read the same file.
         state = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
         save_file(state, str(folder / "open_clip_model.safetensors"))
-        config = {"model_cfg": get_model_config(architecture), "preprocess_cfg": {}}
-        (folder / "open_clip_config.json").write_text(json.dumps(config))
-        hf_name = config["model_cfg"]["text_cfg"].get("hf_tokenizer_name")
-        if hf_name:
+        written = {"model_cfg": config, "preprocess_cfg": {}}
+        (folder / "open_clip_config.json").write_text(json.dumps(written))
+        if config["text_cfg"].get("hf_tokenizer_name"):
             small_tokenizer(folder)
 
     return make
 
 
 def cheap_chance() -> AbstractContextManager[Any]:
-    """A million random numbers over and over, by a tensor's fan-in: drawing 375 million takes 7 s."""
+    """A million random numbers over and over, by a tensor's fan-in: drawing 375 million takes 7 s.
+
+    Each tensor begins elsewhere in them: OpenVINO takes a square matrix that a graph has twice, once
+    transposed, for one.
+    """
     import torch
     from torch.overrides import TorchFunctionMode
 
@@ -157,6 +167,7 @@ def cheap_chance() -> AbstractContextManager[Any]:
                 return function(*args, **(kwargs or {}))
             tensor = args[0] if args else kwargs["tensor"]
             with torch.no_grad():
+                drawn[:] = drawn.roll(1)
                 for part in tensor.detach().view(-1).split(len(drawn)):
                     part.copy_(drawn[: len(part)]).mul_((tensor.numel() // len(tensor)) ** -0.5)
             return tensor

@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[1]
 # The others are these with another model.
 PARTS = ("speed_vit_b_32", "parity", "service_vit_b_32", "memory", "compiled")
 
+# 3.12 on, beside other tests' threads
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench.gpu", *arguments]
@@ -46,15 +49,22 @@ def test_every_part_runs_on_a_cpu_and_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_gpu_nothing_is_written_and_make_bench_goes_on(tmp_path: Path) -> None:
+@FORKS
+def test_without_a_gpu_nothing_is_written_and_make_bench_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import torch
+
+    from bench.gpu.__main__ import main
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     file = tmp_path / "gpu.json"
-    done = run("--json", str(file), "--only", "memory", "--weights", str(tmp_path))
-    assert done.returncode == 0
-    assert "nothing was measured" in done.stderr
+    monkeypatch.setattr(
+        "sys.argv", ["gpu", "--json", str(file), "--only", "memory", "--weights", str(tmp_path)]
+    )
+    assert main() == 0
+    assert "nothing was measured" in capsys.readouterr().err
     assert not file.exists()
 
 
@@ -70,9 +80,7 @@ def hangs(note: apart.Notes, pid_file: Path) -> None:
     child.wait()
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*multi-threaded.*fork:DeprecationWarning"
-)  # 3.12 on, beside other tests' threads
+@FORKS
 def test_a_part_that_fails_or_hangs_ends_alone_and_keeps_what_it_found(tmp_path: Path) -> None:
     failed = apart.run(fails, tmp_path / "fails.json", 60)
     assert failed["found"] == 1 and failed["error"] == "ValueError: no such thing"

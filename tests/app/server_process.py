@@ -73,7 +73,7 @@ def main() -> None:
     from app.main import create_app
     from app.settings import Settings
 
-    print(f"process {os.getpid()}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"process {os.getpid()}\n")
     given = json.loads(sys.argv[1])
     settings = Settings(**given["settings"])
     configure_logging(settings.log_level)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -225,11 +226,8 @@ def test_what_outlives_the_shutdown_deadline_is_cut_off() -> None:
         assert not closed(working).startswith(b"HTTP/1.1 200")
 
 
-def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line() -> None:
-    script = (
-        "from app.serve import run; from app.settings import Settings; exit(run(Settings(model='./none')))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+def test_a_model_that_cannot_be_had_is_an_error_at_start_in_one_line(candid: Path) -> None:
+    done = subprocess.run([candid, "serve", "--model", "./none"], capture_output=True, text=True)
     assert done.returncode == 1
     [line] = [json.loads(line) for line in done.stderr.splitlines() if "critical" in line]
     assert "none" in line["message"] and "traceback" not in line
@@ -255,16 +253,13 @@ def test_a_lost_model_is_told_to_the_balancer_and_then_ends_the_process() -> Non
         assert server.process.wait(timeout=60) == 1, "not a clean end: whoever runs it must start it again"
 
 
-def test_sigterm_ends_it_while_it_still_loads() -> None:
-    script = (
-        "from app.serve import run; from app.settings import Settings; "
-        "exit(run(Settings(model='ViT-B-32/openai', port=0)))"
-    )
+def test_sigterm_ends_it_while_it_still_loads(candid: Path) -> None:
+    command = [candid, "serve", "--model", "ViT-B-32/openai", "--port", "0"]
     with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as home:
         silent.settimeout(120)  # a child that dies early must not be waited for
         hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": home}
-        loading = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment)
+        loading = subprocess.Popen(command, env=environment)
         connection, _ = silent.accept()  # it asks for the weights and gets no answer
         with connection:
             loading.terminate()

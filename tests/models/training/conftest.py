@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.training import __main__ as command
-from models.training import teacher, tower
+from models.training import data, teacher, tower
 from tests.models.training.test_wordnet import write_words
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
@@ -115,7 +115,15 @@ class Place:
         return self.folder / "cache"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def corpus(tmp_path: Path) -> data.Corpus:
+    """Prepared, and nothing learnt from it."""
+    place = Place(tmp_path)
+    data.prepare(tmp_path / "corpus", place.cache)
+    return data.load(tmp_path / "corpus", place.cache)
+
+
+@pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Where `all` has been run."""
     place = Place(tmp_path_factory.mktemp("training"))

@@ -5,7 +5,6 @@ import pytest
 
 from models.training import data, pairs
 from models.training.banks import Words
-from tests.models.training.conftest import Place
 
 
 def test_a_text_is_true_of_every_picture_that_has_it() -> None:
@@ -19,8 +18,7 @@ def test_a_text_is_true_of_every_picture_that_has_it() -> None:
     assert match.any(dim=1).all()
 
 
-def test_small_sources_are_drawn_more_often_and_captions_first(made: Place) -> None:
-    corpus = data.load(made.folder / "corpus", made.cache)
+def test_small_sources_are_drawn_more_often_and_captions_first(corpus: data.Corpus) -> None:
     chance = pairs.chances(corpus)
     assert chance.sum() == pytest.approx(1)
     assert chance[0] / chance[1] == pytest.approx((18 / 6) ** 0.5)
@@ -29,8 +27,7 @@ def test_small_sources_are_drawn_more_often_and_captions_first(made: Place) -> N
     assert corpus.captioned[chosen[:4]].all()
 
 
-def test_blurred_pictures_seldom_run_through_the_tower(made: Place) -> None:
-    corpus = data.load(made.folder / "corpus", made.cache)
+def test_blurred_pictures_seldom_run_through_the_tower(corpus: data.Corpus) -> None:
     corpus.sources[1:4] = [pairs.COARSE] * 3
     always, sharp = pairs.chances(corpus), pairs.chances(corpus, sharp=True)
     assert sharp[1] / sharp[5] == pytest.approx(0.2 * always[1] / always[5])
