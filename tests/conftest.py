@@ -133,11 +133,12 @@ def hub(request: pytest.FixtureRequest) -> Hub:
 
 
 @pytest.fixture(scope="session")
-def classifier() -> Iterator["Classifier"]:  # noqa: F821, UP037
-    """The embedded model, loaded once."""
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Classifier"]:  # noqa: F821, UP037
+    """The embedded model as it is served, loaded once."""
     import models
 
-    loaded = models.load("embedded")
+    exports = tmp_path_factory.mktemp("exports")  # for where the installation has none
+    loaded = models.load("embedded", models.LoadOptions(encoder_dir=exports))
     yield loaded
     loaded.close()
 

@@ -1,7 +1,7 @@
 """`candid` without the second in which it is imported: what has imported its modules forks for each command.
 
 The command is a process of its own, as the installed program is: arguments, folder, environment, standard
-streams, signals and exit status are the caller's. Only its imports are done. `candid -m MODULE` runs a module.
+streams, signals and exit status are the caller's. Only its imports are done. `candid -m` runs a module.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import wait
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,15 +61,16 @@ def test_vectors_are_unit_and_the_same_alone_and_in_a_batch(
         np.testing.assert_allclose(vector, alone[name], atol=1e-5)
 
 
-def test_convolutions_are_encoded_a_few_at_a_time(photographs: dict[str, bytes]) -> None:
+def test_convolutions_are_encoded_a_few_at_a_time(photographs: dict[str, bytes], tmp_path: Path) -> None:
     """Of which larger batches are slower; the embedded model's best is 3."""
-    classifier = models.load("embedded", models.LoadOptions(device="cpu"))
+    pytest.importorskip("openvino")
+    classifier = models.load("embedded", models.LoadOptions(device="cpu", encoder_dir=tmp_path))
     try:
+        assert classifier.info.encoder == "openvino"
         cats = [photographs["cat"] + bytes([n]) for n in range(36)]
         for future in [classifier.embed_image(cat) for cat in cats]:
             future.result()
-        if classifier.info.encoder == "openvino":
-            assert classifier.stats()["image_batches_total"] >= len(cats) / 3
+        assert classifier.stats()["image_batches_total"] >= len(cats) / 3
     finally:
         classifier.close()
 
@@ -222,9 +224,8 @@ def test_closing_resolves_everything(photographs: dict[str, bytes]) -> None:
 
 def test_half_precision_stays_close(classifier: Classifier, photographs: dict[str, bytes]) -> None:
     half = models.load("embedded", models.LoadOptions(precision="bf16"))
-    for data in photographs.values():
-        cosine = float(half.embed_image(data).result().vector @ classifier.embed_image(data).result().vector)
-        assert cosine > 0.99
+    one, other = (each.embed_image(photographs["cat"]).result().vector for each in (half, classifier))
+    assert float(one @ other) > 0.99
     assert half.info.precision == "bf16"
     half.close()
 

@@ -22,14 +22,12 @@ def test_openais_list_with_what_a_person_wants_to_know(client: TestClient, class
     assert model.keys() >= {"device", "precision", "imagenet_top1", "accuracy_source", "note"}
 
 
-def test_it_says_what_runs_the_towers(server: Server, client: TestClient) -> None:
+def test_it_says_what_runs_the_towers(server: Server) -> None:
     """A service as it is started by default has OpenVINO, because the development tools do."""
     with urllib.request.urlopen(f"{server.url}/v1/models") as answer:
         [model] = json.load(answer)["data"]
     assert (model["device"], model["encoder"]) == ("cpu", "openvino")
     assert "ready on cpu (fp32, openvino)" in server.log.read_text()
-    [model] = client.get("/v1/models").json()["data"]
-    assert model["encoder"] == "torch", "this one was loaded without a place for exports"
 
 
 @pytest.mark.slow
