@@ -69,7 +69,11 @@ REPOSITORIES = {
     "timm/ViT-B-32-SigLIP2-256": "ViT-B-32-SigLIP2-256",
     "timm/MobileCLIP2-S0-OpenCLIP": "MobileCLIP2-S0",
 }
-SHALLOW_SIGLIP2 = "tests/shallow-SigLIP2"  # a third of the parameters, for what is done to all of them
+# Fewer layers and words, for what takes seconds for each hundred million parameters.
+SHALLOW = {
+    "tests/shallow-ViT-B-32": ("ViT-B-32", {"vision_cfg": {"layers": 2}, "text_cfg": {"layers": 2}}),
+    "tests/shallow-SigLIP2": ("ViT-B-32-SigLIP2-256", {"text_cfg": {"layers": 2, "vocab_size": 1000}}),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,7 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
     hub = Hub(Path(tmp.name) / "repositories")
     for repository, architecture in REPOSITORIES.items():
         hub.recipes[repository] = random_model(architecture)
-    hub.recipes[SHALLOW_SIGLIP2] = random_model("ViT-B-32-SigLIP2-256", layers=2, vocab_size=1000)
+    for repository, (architecture, changes) in SHALLOW.items():
+        hub.recipes[repository] = random_model(architecture, **changes)
     config.stash[_HUB], config.stash[_TMP] = hub, tmp
     os.environ |= {
         "HF_ENDPOINT": hub.url,
@@ -93,9 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not decide whether the tests pass.
     for name in [name for name in os.environ if name.startswith("CANDID_")]:
         del os.environ[name]
-    if (
-        "PYTEST_XDIST_WORKER" in os.environ
-    ):  # threads that share the cores with other processes wait by spinning
+    # Beside other tests' processes more threads than cores would wait for each other, spinning.
+    if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["CANDID_WARM_VOCABULARIES"] = "false"  # seconds for each service; one test has it on
 

@@ -121,10 +121,10 @@ class Hub:
         return Handler
 
 
-def random_model(architecture: str, **text_cfg: int) -> Callable[[Path], None]:
+def random_model(architecture: str, **changes: dict[str, int]) -> Callable[[Path], None]:
     """A recipe: the architecture with random weights in half precision, as its repository would hold it.
 
-    `text_cfg` changes its text tower.
+    `text_cfg` and `vision_cfg` change its towers.
     """
 
     def make(folder: Path) -> None:
@@ -132,11 +132,10 @@ def random_model(architecture: str, **text_cfg: int) -> Callable[[Path], None]:
         from safetensors.torch import save_file
 
         config = get_model_config(architecture)
-        config["text_cfg"] |= text_cfg
+        changed = {tower: {**config[tower], **values} for tower, values in changes.items()}
+        config |= changed
         with cheap_chance():
-            model = create_model(
-                architecture, pretrained_text=False, load_weights=False, text_cfg=config["text_cfg"]
-            )
+            model = create_model(architecture, pretrained_text=False, load_weights=False, **changed)
         # Half the bytes to write, hash and read; both sides of a comparison read the same file.
         state = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
         save_file(state, str(folder / "open_clip_model.safetensors"))

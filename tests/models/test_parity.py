@@ -19,7 +19,7 @@ import models
 from models.classifier import Classifier, ServingOptions
 from models.encoders.build import WeightsFollow
 from models.labels.prompts import fill, preset
-from tests.conftest import SHALLOW_SIGLIP2
+from tests.conftest import SHALLOW
 
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "a red bicycle that leans against a wall", "dog")
 TOLERANCE = 1e-4
@@ -30,12 +30,12 @@ MODELS = {
     "ViT-B-32/laion2b_s34b_b79k": ("ViT-B-32", "laion2b_s34b_b79k"),
     "ViT-B-32-SigLIP2-256/webli": ("ViT-B-32-SigLIP2-256", "webli"),
     "MobileCLIP2-S0/dfndr2b": ("MobileCLIP2-S0", "dfndr2b"),
-    f"hf-hub:{SHALLOW_SIGLIP2}": (f"hf-hub:{SHALLOW_SIGLIP2}", None),
+    **{f"hf-hub:{repository}": (f"hf-hub:{repository}", None) for repository in SHALLOW},
 }
 WHOLE = list(MODELS)[:4]
-SIGLIP2 = WHOLE[2]
-# SigLIP2's text tower has a quarter of a billion parameters: twelve layers are exported as two are.
-EXPORTED = [name for name in MODELS if name != SIGLIP2]
+SIGLIP2, MOBILECLIP2 = WHOLE[2:]
+# Two layers of a transformer are exported as twelve are; of the convolutional towers no two are alike.
+EXPORTED = ["embedded", MOBILECLIP2, *list(MODELS)[4:]]
 whole = pytest.mark.parametrize("pair", WHOLE, indirect=True)
 exported = pytest.mark.parametrize("pair", EXPORTED, indirect=True)
 
