@@ -48,19 +48,21 @@ SLOW_PLACES = (
 # A file is one process's, so those that take longest begin first.
 LONGEST_FIRST = (
     "models/test_parity.py",
+    "app/web/test_docs_page.py",
+    "test_better_answers.py",
     "app/http/test_cost.py",
     "app/http/test_attacks.py",
-    "app/http/test_server.py",
-    "app/cli/test_embed.py",
     "test_bench_gpu.py",
     "app/workers/",
-    "app/cli/test_classify.py",
-    "models/test_classifier.py",
-    "test_better_answers.py",
-    "test_docs.py",
-    "app/web/",
+    "app/web/test_page.py",
     "models/training/test_learn.py",
+    "app/http/test_server.py",
     "models/encoders/test_openvino_runner.py",
+    "app/web/",
+    "app/tracing/",
+    "app/cli/",
+    "app/storage/",
+    "models/test_loading.py",
 )
 
 # open_clip's names of the repositories, and the architecture that each holds.
