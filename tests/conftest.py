@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -126,7 +127,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what is imported by now stays: whoever looks for garbage need not walk through it
+    gc.set_threshold(10_000)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    gc.unfreeze()
     fork_server.close()
     config.stash[_HUB].close()
     config.stash[_TMP].cleanup()

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,13 @@ def sources(wing: str) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in (ROOT / wing).rglob("*.py"))
 
 
-def imported(source: str) -> Iterator[tuple[str, bool]]:
+@cache
+def imported(source: str) -> tuple[tuple[str, bool], ...]:
     """Dotted names that a file imports, anywhere in it, and whether only a type checker sees it."""
+    return tuple(_imported(source))
+
+
+def _imported(source: str) -> Iterator[tuple[str, bool]]:
     tree = ast.parse((ROOT / source).read_text(encoding="utf-8"))
     for_types = {
         id(node)
@@ -86,12 +92,7 @@ def test_a_room_imports_only_from_the_floors_below(source: str) -> None:
     assert own in floor, f"{source}: say in FLOORS where this room stands"
     for name, for_types in imported(source):
         room = room_of(name)
-        if (
-            name.partition(".")[0] != wing
-            or room == own
-            or for_types
-            or room in ("__version__", "load", "LoadOptions")
-        ):
+        if name.partition(".")[0] != wing or room == own or for_types or room in OF_THE_WING:
             continue
         assert room in floor and floor[room] < floor[own], f"{source} imports {name}"
 
