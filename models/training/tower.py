@@ -116,10 +116,22 @@ def encode_texts(text: Any, texts: Sequence[str], *, batch: int = 256) -> torch.
     return rows
 
 
-def pooled(trunk: Any, pixels: torch.Tensor) -> torch.Tensor:
+class Pooled(torch.nn.Module):
     """Normalised pixels (B, 3, S, S) -> features before the projection (B, F)."""
+
+    def __init__(self, trunk: Any) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        rows: torch.Tensor = self.trunk.forward_head(self.trunk.forward_features(pixels), pre_logits=True)
+        return rows
+
+
+def pooled(trunk: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """The same, in bfloat16 where it can be."""
     with half():
-        rows: torch.Tensor = trunk.forward_head(trunk.forward_features(pixels), pre_logits=True)
+        rows: torch.Tensor = Pooled(trunk)(pixels)
     return rows.float()
 
 

@@ -19,7 +19,6 @@ import models
 from models.classifier import Classifier, ServingOptions
 from models.encoders.build import WeightsFollow
 from models.labels.prompts import fill, preset
-from tests.conftest import SHALLOW
 
 LABELS = ("cat", "coffee cup", "astronaut", "rocket", "a red bicycle that leans against a wall", "dog")
 TOLERANCE = 1e-4
@@ -30,14 +29,7 @@ MODELS = {
     "ViT-B-32/laion2b_s34b_b79k": ("ViT-B-32", "laion2b_s34b_b79k"),
     "ViT-B-32-SigLIP2-256/webli": ("ViT-B-32-SigLIP2-256", "webli"),
     "MobileCLIP2-S0/dfndr2b": ("MobileCLIP2-S0", "dfndr2b"),
-    **{f"hf-hub:{repository}": (f"hf-hub:{repository}", None) for repository in SHALLOW},
 }
-WHOLE = list(MODELS)[:4]
-SIGLIP2, MOBILECLIP2 = WHOLE[2:]
-# Two layers of a transformer are exported as twelve are; of the convolutional towers no two are alike.
-EXPORTED = ["embedded", MOBILECLIP2, *list(MODELS)[4:]]
-whole = pytest.mark.parametrize("pair", WHOLE, indirect=True)
-exported = pytest.mark.parametrize("pair", EXPORTED, indirect=True)
 
 
 class Reference:
@@ -73,14 +65,13 @@ class Reference:
         return logits.softmax(dim=-1)  # (B, N)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=list(MODELS))
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Classifier, Reference]]:
     ours = models.load(request.param, models.LoadOptions(serving=ServingOptions(exact_decode=True)))
     yield ours, Reference(*MODELS[request.param])
     ours.close()
 
 
-@whole
 def test_similarities_and_probabilities_are_open_clips(
     pair: tuple[Classifier, Reference], photographs: dict[str, bytes]
 ) -> None:
@@ -100,7 +91,6 @@ def answers_as_open_clip(ours: Classifier, reference: Reference, files: list[byt
             assert ranked.probability == pytest.approx(probabilities[row, column], abs=TOLERANCE)
 
 
-@whole
 def test_classifier_weights_are_build_zero_shot_classifiers(pair: tuple[Classifier, Reference]) -> None:
     ours, reference = pair
     matrix = ours.label_matrix(LABELS[:3], templates=["openai-7"]).result()
@@ -108,7 +98,6 @@ def test_classifier_weights_are_build_zero_shot_classifiers(pair: tuple[Classifi
     np.testing.assert_allclose(matrix.vectors, weights, atol=1e-5)
 
 
-@whole
 def test_trimmed_texts_get_the_same_embeddings(pair: tuple[Classifier, Reference]) -> None:
     """A causal tower gives what the whole context gives; SigLIP's is run whole."""
     ours, reference = pair
@@ -140,7 +129,6 @@ def kept(
     ours.close()
 
 
-@exported
 def test_a_kept_exports_answers_are_open_clips(
     pair: tuple[Classifier, Reference], kept: Classifier, photographs: dict[str, bytes]
 ) -> None:
@@ -148,7 +136,6 @@ def test_a_kept_exports_answers_are_open_clips(
     answers_as_open_clip(kept, pair[1], list(photographs.values()))
 
 
-@exported
 def test_a_kept_export_gives_the_same_answers(
     pair: tuple[Classifier, Reference], kept: Classifier, photographs: dict[str, bytes]
 ) -> None:
@@ -164,7 +151,6 @@ def test_a_kept_export_gives_the_same_answers(
     assert replace(kept.info, encoder="torch") == ours.info
 
 
-@exported
 def test_a_kept_exports_tokens_are_open_clips(pair: tuple[Classifier, Reference], kept: Classifier) -> None:
     ours, _ = pair
     texts = ["Two DOGS &amp; a cat", "x" * 400, "Füße 日本語 🦊", "a photo of the red coffee cup", "."]
@@ -173,7 +159,7 @@ def test_a_kept_exports_tokens_are_open_clips(pair: tuple[Classifier, Reference]
     np.testing.assert_allclose(kept.embed_texts(texts).result(), ours.embed_texts(texts).result(), atol=2e-5)
 
 
-@pytest.mark.parametrize("pair", [SIGLIP2], indirect=True)
+@pytest.mark.parametrize("pair", ["ViT-B-32-SigLIP2-256/webli"], indirect=True)
 def test_siglip_attends_to_its_padding_so_it_is_not_trimmed(pair: tuple[Classifier, Reference]) -> None:
     """Why: the same text in a shorter context is another embedding."""
     _, reference = pair

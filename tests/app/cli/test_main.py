@@ -101,6 +101,7 @@ def test_a_bad_picture_is_reported_and_the_others_are_answered(pictures: Path, c
         ),
         (("serve", "--port", "99999"), "port"),
         (("classify", "a" * 5000, "-l", "cat"), "File name too long"),
+        (("serve", "--model", "ViT-B-32/no-such-tag"), "has no pretrained tag 'no-such-tag'"),
     ],
 )
 def test_what_cannot_be_done_is_said_clearly(

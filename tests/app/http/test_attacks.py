@@ -433,7 +433,7 @@ def quiet(server: Running) -> socket.socket:
 
 def test_who_never_reads_is_ended_and_what_it_held_is_given_back() -> None:
     with running(send_timeout_s=1, decode_threads=1) as server, contextlib.ExitStack() as stack:
-        for _ in range(2):
+        for _ in range(4):
             stack.enter_context(quiet(server)).sendall(question())
         until(lambda: server.metric("candid_buffer_bytes") > 8 * MIB)
         until(lambda: server.metric("candid_slots_taken") == 0 and server.metric("candid_buffer_bytes") == 0)
@@ -488,7 +488,7 @@ def test_an_answer_that_will_never_have_room_is_the_callers_error() -> None:
 
 def test_the_shutdown_does_not_wait_for_who_never_reads() -> None:
     with running(send_timeout_s=1000, shutdown_timeout_s=1000) as server, contextlib.ExitStack() as stack:
-        for _ in range(2):
+        for _ in range(3):
             stack.enter_context(quiet(server)).sendall(question())
         until(lambda: server.metric("candid_buffer_bytes") > 8 * MIB)
         assert server.stop() == 0
