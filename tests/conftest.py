@@ -72,11 +72,6 @@ REPOSITORIES = {
     "timm/ViT-B-32-SigLIP2-256": "ViT-B-32-SigLIP2-256",
     "timm/MobileCLIP2-S0-OpenCLIP": "MobileCLIP2-S0",
 }
-# Fewer layers and words, for what takes seconds for each hundred million parameters.
-SHALLOW = {
-    "tests/shallow-ViT-B-32": ("ViT-B-32", {"vision_cfg": {"layers": 2}, "text_cfg": {"layers": 2}}),
-    "tests/shallow-SigLIP2": ("ViT-B-32-SigLIP2-256", {"text_cfg": {"layers": 2, "vocab_size": 1000}}),
-}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,8 +80,6 @@ def pytest_configure(config: pytest.Config) -> None:
     hub = Hub(Path(tmp.name) / "repositories")
     for repository, architecture in REPOSITORIES.items():
         hub.recipes[repository] = random_model(architecture)
-    for repository, (architecture, changes) in SHALLOW.items():
-        hub.recipes[repository] = random_model(architecture, **changes)
     config.stash[_HUB], config.stash[_TMP] = hub, tmp
     os.environ |= {
         "HF_ENDPOINT": hub.url,

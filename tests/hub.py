@@ -121,27 +121,22 @@ class Hub:
         return Handler
 
 
-def random_model(architecture: str, **changes: dict[str, int]) -> Callable[[Path], None]:
-    """A recipe: the architecture with random weights in half precision, as its repository would hold it.
-
-    `text_cfg` and `vision_cfg` change its towers.
-    """
+def random_model(architecture: str) -> Callable[[Path], None]:
+    """A recipe: the architecture with random weights in half precision, as its repository would hold it."""
 
     def make(folder: Path) -> None:
         from open_clip import create_model, get_model_config
         from safetensors.torch import save_file
 
-        config = get_model_config(architecture)
-        changed = {tower: {**config[tower], **values} for tower, values in changes.items()}
-        config |= changed
         with cheap_chance():
-            model = create_model(architecture, pretrained_text=False, load_weights=False, **changed)
+            model = create_model(architecture, pretrained_text=False, load_weights=False)
         # Half the bytes to write, hash and read; both sides of a comparison read the same file.
         state = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
         save_file(state, str(folder / "open_clip_model.safetensors"))
-        written = {"model_cfg": config, "preprocess_cfg": {}}
-        (folder / "open_clip_config.json").write_text(json.dumps(written))
-        if config["text_cfg"].get("hf_tokenizer_name"):
+        config = {"model_cfg": get_model_config(architecture), "preprocess_cfg": {}}
+        (folder / "open_clip_config.json").write_text(json.dumps(config))
+        hf_name = config["model_cfg"]["text_cfg"].get("hf_tokenizer_name")
+        if hf_name:
             small_tokenizer(folder)
 
     return make
@@ -154,22 +149,19 @@ def cheap_chance() -> AbstractContextManager[Any]:
     transposed, for one.
     """
     import torch
-    from torch.overrides import TorchFunctionMode
 
-    from models.encoders.build import RANDOM_FILLS
+    from models.encoders.build import RANDOM_FILLS, WeightsFollow
 
     drawn = torch.randn(1_000_003, generator=torch.Generator().manual_seed(0))  # a prime: no two rows alike
 
-    class Cheap(TorchFunctionMode):
+    class Cheap(WeightsFollow):
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if function not in RANDOM_FILLS:
-                return function(*args, **(kwargs or {}))
-            tensor = args[0] if args else kwargs["tensor"]
-            with torch.no_grad():
+            result = super().__torch_function__(function, types, args, kwargs)
+            if function in RANDOM_FILLS:
                 drawn[:] = drawn.roll(1)
-                for part in tensor.detach().view(-1).split(len(drawn)):
-                    part.copy_(drawn[: len(part)]).mul_((tensor.numel() // len(tensor)) ** -0.5)
-            return tensor
+                for part in result.detach().view(-1).split(len(drawn)):
+                    part.copy_(drawn[: len(part)]).mul_((result.numel() // len(result)) ** -0.5)
+            return result
 
     return Cheap()
 

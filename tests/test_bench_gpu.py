@@ -36,7 +36,7 @@ def test_every_part_runs_on_a_cpu_and_is_written(tmp_path: Path) -> None:
     parts = found["parts"]
     assert set(parts) == {"prepare", *PARTS}
     assert {row["batch"] for row in parts["speed_vit_b_32"]["eager"]} == {1, 4}
-    assert parts["parity"]["ViT-B-32"]["bf16"]["lowest_cosine"] > 0.995
+    assert parts["parity"]["embedded"]["bf16"]["lowest_cosine"] > 0.995
     assert [row["clients"] for row in parts["service_vit_b_32"]["service"]] == [1, 32, 256]
     assert all(row["errors"] == 0 for row in parts["service_vit_b_32"]["service"])
     assert parts["memory"]["made_up"] == {
@@ -44,7 +44,7 @@ def test_every_part_runs_on_a_cpu_and_is_written(tmp_path: Path) -> None:
         **{"answered": 8, "answered_after": 8, "ready": True},
     }
     text = section.text(found)
-    for told in ("ViT-B/32, eager, batch 4", "256 clients", "ViT-B-32, bf16", "8 of 8 pictures"):
+    for told in ("ViT-B/32, eager, batch 4", "256 clients", "embedded, bf16", "8 of 8 pictures"):
         assert told in text
 
 

@@ -22,7 +22,7 @@ def measure(work: Work, note: Notes) -> None:
     """The embedded model, whose weights are trained, and towers at random weights."""
     for name in ("embedded", *ARCHITECTURES[: 1 if work.tiny else 2]):
         # The last is large for a CPU, which computes what all are compared with.
-        pictures, words = (4, 20) if work.tiny else (16, 100) if name == ARCHITECTURES[-1] else (64, 1000)
+        pictures, words = (1, 4) if work.tiny else (16, 100) if name == ARCHITECTURES[-1] else (64, 1000)
         files, labels = photographs.small(pictures), list(nouns())[:words]
         spec = name if name == "embedded" else str(work.model(name).resolve())
         precise = answers(work, spec, "cpu", "fp32", files, labels)

@@ -124,7 +124,7 @@ def test_what_is_killed_goes_on_and_does_no_picture_twice(
     candid: Path, tmp_path: Path, photographs: Mapping[str, bytes]
 ) -> None:
     (tmp_path / "in").mkdir()
-    for number in range(60):
+    for number in range(100):
         (tmp_path / "in" / f"{number:03}.jpg").write_bytes(photographs["cat"] + bytes([number]))
     file, partial = tmp_path / "out.npy", tmp_path / ".out.npy.partial"
     command = [candid, "embed", tmp_path / "in", "-o", file]
@@ -136,9 +136,9 @@ def test_what_is_killed_goes_on_and_does_no_picture_twice(
     running.communicate()
     assert not file.exists() and partial.stat().st_size > 30_000
     done = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-    assert " done before" in done and "60 pictures in" not in done
+    assert " done before" in done and "100 pictures in" not in done
     names = [json.loads(line)["path"] for line in Path(f"{file}.jsonl").read_text().splitlines()]
-    assert names == sorted(set(names)) and len(names) == len(np.load(file)) == 60
+    assert names == sorted(set(names)) and len(names) == len(np.load(file)) == 100
     assert not partial.exists()
 
 

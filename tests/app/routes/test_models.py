@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+import models
+from app.main import create_app
+from app.settings import Settings
 from tests.server import Server
+from tests.small import small_model
 
 
 def test_openais_list_with_what_a_person_wants_to_know(client: TestClient, classifier: Any) -> None:
@@ -28,6 +32,16 @@ def test_it_says_what_runs_the_towers(server: Server) -> None:
         [model] = json.load(answer)["data"]
     assert (model["device"], model["encoder"]) == ("cpu", "openvino")
     assert "ready on cpu (fp32, openvino)" in server.log.read_text()
+
+
+@pytest.mark.slow
+def test_it_says_that_torch_runs_them_where_there_is_no_place_for_exports(tmp_path: Path) -> None:
+    loaded = models.load(str(small_model(tmp_path / "small")))
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/candid.db")
+    with TestClient(create_app(settings, {"small": loaded})) as client:
+        [model] = client.get("/v1/models").json()["data"]
+    loaded.close()
+    assert model["encoder"] == "torch"
 
 
 @pytest.mark.slow

@@ -79,7 +79,10 @@ def wait_for(what: Any) -> None:
 
 
 class Load:
-    """Callers that send one picture after the other, each on its own connection, while the block lasts."""
+    """Callers that send one picture after the other, each on its own connection, while the block lasts.
+
+    Who was cut off waits a little: a process that was killed closes its connections before its port.
+    """
 
     def __init__(self, server: Server, picture: bytes) -> None:
         self.statuses: Counter[str] = Counter()
@@ -105,10 +108,10 @@ class Load:
                 self.statuses["200"] += 1
             except urllib.error.HTTPError as error:
                 self.statuses[str(error.code)] += 1
-            except urllib.error.URLError as error:
-                self.statuses[type(error.reason).__name__] += 1
             except OSError as error:
-                self.statuses[type(error).__name__] += 1
+                reason = error.reason if isinstance(error, urllib.error.URLError) else error
+                self.statuses[type(reason).__name__] += 1
+                time.sleep(0.2)
 
 
 def test_the_answers_are_those_of_one_process(
@@ -155,8 +158,7 @@ def test_a_front_that_dies_is_started_again_and_the_others_answer(workers: Serve
         answered = load.statuses["200"]
         wait_for(lambda: load.statuses["200"] > answered + 2 * CALLERS)
     lost = load.statuses.total() - load.statuses["200"]
-    # What it was working on, and whoever comes back while its sockets are being closed one after the other.
-    assert lost < 2 * CALLERS, load.statuses
+    assert lost <= CALLERS, f"only what it was working on: {load.statuses}"
     wait_for(lambda: counted(workers, "candid_slots_taken") == 0)
 
 

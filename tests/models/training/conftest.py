@@ -115,12 +115,16 @@ class Place:
         return self.folder / "cache"
 
 
+def prepared(folder: Path) -> data.Corpus:
+    """A corpus of its own, of which nothing was learnt yet."""
+    place = Place(folder)
+    data.prepare(folder / "corpus", place.cache)
+    return data.load(folder / "corpus", place.cache)
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> data.Corpus:
-    """Prepared, and nothing learnt from it."""
-    place = Place(tmp_path)
-    data.prepare(tmp_path / "corpus", place.cache)
-    return data.load(tmp_path / "corpus", place.cache)
+    return prepared(tmp_path)
 
 
 @pytest.fixture(scope="module")

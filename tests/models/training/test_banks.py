@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.training import banks, data
+from models.training import banks
 from models.training.banks import Bank
-from tests.models.training.conftest import Place
+from tests.models.training.conftest import prepared
 
 
 def targets(bank: Bank, row: int) -> dict[str, float]:
@@ -16,9 +16,7 @@ def targets(bank: Bank, row: int) -> dict[str, float]:
 def words(tmp_path_factory: pytest.TempPathFactory) -> banks.Words:
     """Of a corpus whose second picture is labelled as a house cat."""
     folder = tmp_path_factory.mktemp("banks")
-    place = Place(folder)
-    data.prepare(folder / "corpus", place.cache)
-    corpus = data.load(folder / "corpus", place.cache)
+    corpus = prepared(folder)
     corpus.texts[1] = ("House cat", "pet")
     ids, p = np.full((24, 1), 3), np.ones((24, 1), np.float32)
     return banks.gather(corpus, ids, p, folder / "words")

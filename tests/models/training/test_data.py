@@ -9,10 +9,7 @@ from models.training import data
 from tests.models.training.conftest import COLOURS, Place, square
 
 
-def test_a_prepared_corpus_is_what_the_shards_hold(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    data.prepare(tmp_path / "corpus", place.cache)
-    corpus = data.load(tmp_path / "corpus", place.cache)
+def test_a_prepared_corpus_is_what_the_shards_hold(tmp_path: Path, corpus: data.Corpus) -> None:
     assert len(corpus) == 24
     assert corpus.picture(0) == square(COLOURS["red"])
     assert corpus.picture(23) == square(COLOURS["blue"])
