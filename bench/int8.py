@@ -52,13 +52,13 @@ def export(folder: Path) -> Preprocess:
     from models.encoders import openvino_export
     from models.encoders.build import build
     from models.pretrained import files
-    from models.training import export as training_export
-    from models.training import lite, tower
+    from models.training.model import efficientnet_lite, towers
+    from models.training.model import export as training_export
 
-    configuration = tower.config(lite.TOWER, lite.SIDE)
-    configuration["model_cfg"]["embed_dim"] = lite.CLASSES
-    model, known = tower.build(configuration), lite.read(lite.package_file())
-    lite.put_into(model.visual.trunk, known)
+    configuration = towers.config(efficientnet_lite.TOWER, efficientnet_lite.SIDE)
+    configuration["model_cfg"]["embed_dim"] = efficientnet_lite.CLASSES
+    model, known = towers.build(configuration), efficientnet_lite.read(efficientnet_lite.package_file())
+    efficientnet_lite.put_into(model.visual.trunk, known)
     with torch.no_grad():
         model.visual.trunk.classifier.weight.copy_(known.rows)
         model.visual.trunk.classifier.bias.copy_(known.bias)

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from models.training.wordnet import PERSON, WORDNET, Synset, first_senses, synsets
+from models.training.corpus.wordnet import PERSON, WORDNET, Synset, first_senses, synsets
 
 # WordNet's lexicographer files (lexnames.5WN) and how many nouns of each the bank holds.
 QUOTA = {5: 300, 6: 700, 8: 50, 13: 200, 17: 80, 19: 30, 20: 150, 27: 90, 18: 100}

@@ -29,7 +29,7 @@ from models.classifier import Classifier
 from models.labels.vocabularies import vocabulary
 from models.pretrained.catalogue import EMBEDDED
 from models.scoring import out_of_set
-from models.training.wordnet import WORDNET, concrete_nouns
+from models.training.corpus.wordnet import WORDNET, concrete_nouns
 
 RESULTS = Path(__file__).parent / "results" / "rivals.json"
 PAGE = Path(__file__).parents[1] / "docs" / "better-answers.md"

@@ -23,7 +23,7 @@ from typing import Literal, get_args
 import numpy as np
 
 import models
-from models.training import data, hypernyms, wordnet
+from models.training.corpus import dataset, hypernyms, wordnet
 
 SETS = ("imagenette", "caltech101", "imagenet-1k-one-each")
 LEVELS = 4  # hypernyms upwards that still name what is seen
@@ -60,9 +60,9 @@ def said(texts: list[tuple[str, ...]]) -> set[str]:
 
 def corpus_words(corpus: Path, words: Path) -> tuple[set[str], set[str]]:
     """All that captions and labels say, and all that the training derived from them."""
-    pairs = [sample for shard in data.shards(corpus) for sample, _ in data.read_shard(shard)]
+    pairs = [sample for shard in dataset.shards(corpus) for sample, _ in dataset.read_shard(shard)]
     found = hypernyms.Hypernyms.read(words)
-    classes = data.class_names(corpus)
+    classes = dataset.class_names(corpus)
     derived = [*classes, *(found.of_class(synonyms) for synonyms in classes)]
     for sample in pairs:
         if "labels" in sample:

@@ -56,7 +56,7 @@ LONGEST_FIRST = (
     "test_bench_gpu.py",
     "app/workers/",
     "app/web/test_page.py",
-    "models/training/test_learn.py",
+    "models/training/loop/test_train.py",
     "app/http/test_server.py",
     "models/encoders/test_openvino_runner.py",
     "app/web/",

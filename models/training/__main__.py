@@ -21,18 +21,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.training import lite
+from models.training.model import efficientnet_lite
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "candid" / "training"
 # Each step's modules, whose `run` are called in turn.
 STEPS = {
-    "prepare": ("data", "features"),
-    "text": ("learn",),
-    "locked": ("learn",),
-    "joint": ("learn",),
-    "finish": ("finish",),
-    "export": ("export",),
-    "plot": ("plot",),
+    "prepare": ("corpus.dataset", "model.image_features"),
+    "text": ("loop.train",),
+    "locked": ("loop.train",),
+    "joint": ("loop.train",),
+    "finish": ("loop.finish",),
+    "export": ("model.export",),
+    "plot": ("loop.plot",),
 }
 
 
@@ -48,9 +48,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--cache", type=Path, default=_CACHE, help="folder of features and checkpoints")
     add("--out", type=Path, default=Path("models/embedded"), help="folder to export to")
     add("--begin-with", type=Path, help="exported folder whose text tower to go on from")
-    add("--image-tower", default=lite.TOWER, help="timm's EfficientNet-Lite")
+    add("--image-tower", default=efficientnet_lite.TOWER, help="timm's EfficientNet-Lite")
     add("--lite", type=Path, help="file of its weights; default: its package's")
-    add("--image-size", type=int, default=lite.SIDE, help="px")
+    add("--image-size", type=int, default=efficientnet_lite.SIDE, help="px")
     add("--hours", type=float, help="wall-clock budget of each phase; default: the phase's own")
     add("--seed", type=int, default=0)
     return parser.parse_args(arguments)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import torch
 
     chosen = options(arguments)
-    chosen.lite = chosen.lite or lite.package_file(chosen.image_tower)
+    chosen.lite = chosen.lite or efficientnet_lite.package_file(chosen.image_tower)
     torch.manual_seed(chosen.seed)
     for step in STEPS if chosen.step == "all" else (chosen.step,):
         one = argparse.Namespace(**{**vars(chosen), "step": step})

@@ -19,14 +19,38 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.training import __main__ as command
-from models.training import data, teacher, tower
-from tests.models.training.test_wordnet import write_words
+from models.training.corpus import dataset
+from models.training.model import text_teacher, towers
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
 TOWER = "test_efficientnet"  # timm's smallest tower that is built as EfficientNet-Lite is
 SIDE = 64  # px
-CONFIG = tower.config(TOWER, SIDE, width=64, layers=1)
+CONFIG = towers.config(TOWER, SIDE, width=64, layers=1)
 SECONDS = 1.0  # of each phase
+
+# Synsets in wndb.5WN's format, less what nobody reads: an animal, a cat, a proper name, a stone, a person.
+NOUNS = """\
+  1 This is the licence.
+00000001 05 n 02 animal 0 creature 0 000 | a living thing; "it moves"
+00000002 05 n 03 cat 0 house_cat 0 Felis_catus 0 001 @ 00000001 n 0000 | feline mammal
+00000003 05 n 01 Garfield 0 001 @i 00000002 n 0000 | a cat of the comics
+00000004 07 n 01 speed 0 000 | how fast
+00000005 17 n 01 stone 0 000 | a hard thing
+00000006 18 n 01 mason 0 000 | a person who works with stones
+00000007 05 n 01 Siamese_cat 0 001 @ 00000002 n 0000 | a cat from Siam
+"""
+INDEX_OF_NOUNS = """\
+  1 This is the licence.
+animal n 1 0 1 0 00000001
+cat n 1 1 @ 1 0 00000002
+house_cat n 1 1 @ 1 0 00000002
+felis_catus n 1 1 @ 1 0 00000002
+garfield n 1 1 @i 1 0 00000003
+speed n 1 0 1 0 00000004
+stone n 1 0 1 0 00000005
+mason n 1 0 1 0 00000006
+siamese_cat n 1 1 @ 1 0 00000007
+"""
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -74,9 +98,17 @@ def write_lite(file: Path) -> None:
     torch.save({f"layer.{i}.{name.rpartition('.')[2]}": v for i, (name, v) in enumerate(state.items())}, file)
 
 
+def write_words(folder: Path) -> None:
+    """A WordNet of seven nouns."""
+    (folder / "data.noun").write_text(NOUNS)
+    (folder / "index.noun").write_text(INDEX_OF_NOUNS)
+    (folder / "index.adj").write_text("  1 This is the licence.\nstone a 1 0 1 0 00000008\n")
+    (folder / "index.adv").write_text("  1 This is the licence.\n")
+
+
 def by_chance(texts: list[str]) -> NDArray[np.float32]:
     """Instead of MiniLM's: the same vector for the same string."""
-    rows = [np.random.default_rng(crc32(text.encode())).standard_normal(teacher.DIM) for text in texts]
+    rows = [np.random.default_rng(crc32(text.encode())).standard_normal(text_teacher.DIM) for text in texts]
     found: NDArray[np.float32] = np.stack(rows).astype(np.float32)
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
@@ -115,16 +147,22 @@ class Place:
         return self.folder / "cache"
 
 
-def prepared(folder: Path) -> data.Corpus:
+def prepared(folder: Path) -> dataset.Corpus:
     """A corpus of its own, of which nothing was learnt yet."""
     place = Place(folder)
-    data.prepare(folder / "corpus", place.cache)
-    return data.load(folder / "corpus", place.cache)
+    dataset.prepare(folder / "corpus", place.cache)
+    return dataset.load(folder / "corpus", place.cache)
 
 
 @pytest.fixture
-def corpus(tmp_path: Path) -> data.Corpus:
+def corpus(tmp_path: Path) -> dataset.Corpus:
     return prepared(tmp_path)
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    write_words(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +170,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Where `all` has been run."""
     place = Place(tmp_path_factory.mktemp("training"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teacher, "_encode", by_chance)
-        patch.setattr(sys.modules["models.training.lesson"], "token_strings", lambda: [*COLOURS, "cat"] * 100)
+        patch.setattr(text_teacher, "_encode", by_chance)
+        patch.setattr(
+            sys.modules["models.training.loop.distillation"], "token_strings", lambda: [*COLOURS, "cat"] * 100
+        )
         place.run("all")
     return place
