@@ -13,7 +13,6 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-import timm
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -93,6 +92,8 @@ def write_eval(folder: Path) -> None:
 
 def write_lite(file: Path) -> None:
     """Weights of chance as the package has them: timm's order, other names."""
+    import timm  # which imports huggingface_hub, and that before the tests' hub has its address: not above
+
     torch.manual_seed(0)
     state = timm.create_model(TOWER, pretrained=False).state_dict()
     torch.save({f"layer.{i}.{name.rpartition('.')[2]}": v for i, (name, v) in enumerate(state.items())}, file)
