@@ -24,6 +24,16 @@ class Phase:
     strangers: int = 0  # names that are true of no picture, beside the kinds
 
 
+# Losses that weigh the same whether the image tower learns or not.
+_WEIGHTS = {
+    "labels": 1.0,
+    "classes": 1.0,
+    "kinds": 0.5,
+    "mentions": 0.5,
+    "of_classes": 0.3,
+    "of_kinds": 0.15,
+    "replay": 1.0,
+}
 _NAMES = {"labels": 300, "classes": 450, "kinds": 220, "mentions": 220}
 
 TEXT = Phase("text", 0.3, weights={"replay": 1.0}, text_rate=1e-3, replay=256)
@@ -32,16 +42,7 @@ TEXT = Phase("text", 0.3, weights={"replay": 1.0}, text_rate=1e-3, replay=256)
 LOCKED = Phase(
     "locked",
     1.0,
-    weights={
-        "contrastive": 0.5,
-        "labels": 1.0,
-        "classes": 1.0,
-        "kinds": 0.5,
-        "mentions": 0.5,
-        "of_classes": 0.3,
-        "of_kinds": 0.15,
-        "replay": 1.0,
-    },
+    weights={"contrastive": 0.5, **_WEIGHTS},
     text_rate=1e-3,
     projection_rate=5e-4,
     cached=3072,
@@ -55,17 +56,7 @@ LOCKED = Phase(
 JOINT = Phase(
     "joint",
     0.8,
-    weights={
-        "contrastive": 1.0,
-        "labels": 1.0,
-        "classes": 1.0,
-        "kinds": 0.5,
-        "mentions": 0.5,
-        "of_classes": 0.3,
-        "of_kinds": 0.15,
-        "rows": 10.0,
-        "replay": 1.0,
-    },
+    weights={"contrastive": 1.0, **_WEIGHTS, "rows": 10.0},
     text_rate=1.5e-4,
     projection_rate=1e-4,
     image_rate=2e-5,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from PIL import Image
 
 from models.training import __main__ as command
 from models.training.corpus import dataset
+from models.training.loop import distillation
 from models.training.model import text_teacher, towers
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 220)}
@@ -172,8 +172,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("training"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_teacher, "_encode", by_chance)
-        patch.setattr(
-            sys.modules["models.training.loop.distillation"], "token_strings", lambda: [*COLOURS, "cat"] * 100
-        )
+        patch.setattr(distillation, "token_strings", lambda: [*COLOURS, "cat"] * 100)
         place.run("all")
     return place
