@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of the run; `learn.train` runs them all alike."""
+    """One stretch of the run; `loop.train` runs them all alike."""
 
     name: str
     hours: float  # wall-clock budget on 2 cores

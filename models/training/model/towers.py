@@ -1,7 +1,7 @@
 """The two towers: open_clip's own text transformer beside a timm image tower, and their config.
 
 Notable: the text tower is causal and read at its end-of-text token, so texts are run on as many positions as
-the longest of them needs. Every weight begins at random; `lite` gives the image tower its own.
+the longest of them needs. Every weight begins at random; `efficientnet_lite` gives the image tower its own.
 """
 
 from __future__ import annotations
